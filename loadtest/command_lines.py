@@ -1,16 +1,16 @@
-"""Command lines that users give in options: split into words, and shown without what may be secret.
+"""Command lines that users give in options: split them into words, and show them without secrets.
 
-No shell runs them. What is shown is the program, options and plain words. Hidden is
+No shell runs them. The program, options and plain words are shown. These are hidden:
 
-    known secrets                     wherever they stand
+    known secrets                     anywhere
     the value of a secret's name      --token X, API_KEY=X, 'Authorization: X', "password": "X", up to the
-                                      end of its word; in a quoted text that is no command, to its end
-    -p X, -pX                         a password of mysql, sshpass, docker login; of others, a port
+                                      end of its word; in a quoted text that is not a command, to its end
+    -p X, -pX                         the password of mysql, sshpass, docker login; elsewhere -p is a port
     user:password                     -u me:X, --user=me:X, ssh://me:X@host, me:X@host
-    what looks like a secret          a JWT, a bearer token
+    text that looks like a secret     a JWT, a bearer token
 
-In doubt a value is hidden: a report that lacks a word can still be read. A word like `--region` is always
-shown, even after a flag such as `--no-auth`.
+When in doubt, a value is hidden: a report that lacks a word can still be read. A word like `--region` is
+always shown, even after a flag such as `--no-auth`.
 """
 
 import re
@@ -25,7 +25,7 @@ from loadtest.text import HIDDEN, NAMES_OF_SECRETS, SHORT_NAMES_OF_SECRETS, one_
 COMMAND_LENGTH: Final = 1000
 """Characters kept of a command: enough to recognize it, and to fit a report."""
 
-COMMAND_HINT: Final = "For pipes use sh -c '…'"
+COMMAND_HINT: Final = "For a pipe use sh -c '…'"
 
 
 def command_words(command: str, option: str) -> list[str]:
@@ -33,7 +33,7 @@ def command_words(command: str, option: str) -> list[str]:
 
     Args:
         command: quoted as for a shell.
-        option: with which it was given.
+        option: the option that it was given with.
 
     Raises:
         InvalidSetting: the quoting is malformed, or the program is not found.
@@ -50,7 +50,7 @@ def command_words(command: str, option: str) -> list[str]:
 
 
 def public_command(command: str, secrets: Secrets = NO_SECRETS, limit: int = COMMAND_LENGTH) -> str:
-    """Return a command as one line that is safe to store: what is, or may be, a secret is hidden."""
+    """Return a command as one line that is safe to store, with known and likely secrets hidden."""
     shown, _ = _shown(without_secrets(command, secrets), is_command=True)
     return one_line(shown, limit)
 
@@ -105,11 +105,11 @@ def _bare(word: str) -> str:
 
 
 def _shown(text: str, *, is_command: bool) -> tuple[str, bool]:
-    """Return a text of several words without what may be secret, and whether its end was hidden.
+    """Return a text of several words without likely secrets, and whether its end was hidden.
 
     Args:
         text: with the quotes inside it.
-        is_command: whether each word stands for itself; otherwise a value may have spaces.
+        is_command: whether each word is a separate argument; otherwise a value may have spaces.
     """
     shown, before, at = "", "", 0
     for found in _WORD.finditer(text):
@@ -137,11 +137,11 @@ def _is_value(word: str, before: str) -> bool:
 
 
 def _public_word(word: str, before: str) -> tuple[str, bool]:
-    """Return a word without what may be secret, and whether its end was hidden.
+    """Return a word without likely secrets, and whether its end was hidden.
 
     Args:
         word: without its own quotes; with new ones if it is returned with spaces.
-        before: the word before it, which may say that this one is a command.
+        before: the word before it, which may show that this one is a command.
     """
     if attached := _ATTACHED.match(word):
         return attached.group() + HIDDEN, False
@@ -157,5 +157,5 @@ def _public_word(word: str, before: str) -> tuple[str, bool]:
 
 
 def _public_text(text: str) -> str:
-    """Return a text without what shows by itself that it may be secret."""
+    """Return a text without the parts that look like secrets."""
     return without_likely_secrets(_USERINFO.sub(HIDDEN, text))

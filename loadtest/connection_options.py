@@ -1,4 +1,4 @@
-"""The settings of how connections are opened: a part of the table of settings (`loadtest.options`)."""
+"""Settings for opening connections: a part of the table of settings (`loadtest.options`)."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ CONNECTION_ROWS: Final = (
         "compression",
         Choice(("off", "on", "no-takeover")),
         "off",
-        "Whether to offer compressed messages (permessage-deflate): on, as browsers do, or with each "
-        "message compressed by itself (no-takeover). The report says what was agreed.",
+        "Whether to offer compression (permessage-deflate): on, as browsers do, or no-takeover to compress "
+        "each message separately. The report shows what was negotiated.",
         in_plan=True,
     ),
     Setting(
         "ping",
         seconds(1, 86_400, or_zero=True),
         0.0,
-        "Time between keepalive pings of the client; 0 for none, as in browsers. The report shows their "
-        "round trips.",
+        "Time between the client's keepalive pings; 0 for none, as in browsers. The report shows their "
+        "round-trip times.",
         attribute="ping_interval_s",
         in_plan=True,
     ),
@@ -34,8 +34,8 @@ CONNECTION_ROWS: Final = (
         "proxy",
         Text("URL", one_line=True),
         None,
-        "Proxy to connect through: http, https, socks5 or socks5h (the proxy resolves names): "
-        "http://USER:PASSWORD@HOST:PORT. RST and silence of drops reach the proxy, not the server.",
+        "Proxy to connect through: http, https, socks5 or socks5h (the proxy resolves names), as in "
+        "http://USER:PASSWORD@HOST:PORT. Resets and half-open connections reach the proxy, not the server.",
         in_plan=True,
         secret=True,
         in_web_form=False,
@@ -44,20 +44,20 @@ CONNECTION_ROWS: Final = (
         "connect-concurrency",
         Whole(1, 100_000, "attempts"),
         256,
-        "Attempts to connect at the same time, per process.",
+        "Maximum number of simultaneous attempts to connect, per process.",
     ),
     Setting(
         "source-ip",
         Text("IP"),
         (),
-        "Local addresses to connect from, in turn: IP, FIRST-LAST or NETWORK/BITS.",
+        "Local addresses to connect from, used in rotation: IP, FIRST-LAST or NETWORK/BITS.",
         repeatable=True,
     ),
     Setting(
         "tls-ca",
         FilePath(),
         None,
-        "Certificates to trust instead of the system's (PEM).",
+        "CA certificates to trust instead of the system's (PEM).",
         default_text="the system's",
         in_web_form=False,
     ),
@@ -75,37 +75,38 @@ CONNECTION_ROWS: Final = (
         "sni",
         Token("NAME"),
         None,
-        "Server name to send in TLS (SNI), which its certificate must have.",
+        "Server name to send in TLS (SNI). The server's certificate must match it.",
         default_text="the host",
     ),
     Setting(
         "",
         Whole(1, 2**30, "bytes"),
         None,
-        "Largest message that is accepted from the server; a restored history is one message.",
+        "Largest message to accept from the server. A restored history may be one message.",
         attribute="max_message_bytes",
-        default_text="16 MiB, or what a history of the dialect's window may need",
+        default_text="16 MiB, or more if the dialect's history may need it",
     ),
     Setting(
         "max-messages-per-s",
         Whole(1, 10**9, "messages per second"),
         100_000,
-        "Messages that the server may send on one connection in a second. A connection over a limit is "
-        "ended (1008, `flooded`). A closed loop on one machine reached a quarter; streams may need more.",
+        "Maximum number of messages per second from the server on one connection. Above this limit the "
+        "tool closes the connection (1008, `flooded`). A closed loop on one machine reached a quarter of "
+        "the default; streams may need more.",
     ),
     Setting(
         "max-frames-per-s",
         Whole(1, 10**9, "frames per second"),
         200_000,
-        "Frames that the server may send on one connection in a second, with pings and fragments. Beyond "
-        "it the connection ends with 1008 (`flooded`).",
+        "Maximum number of frames per second from the server on one connection, including pings and "
+        "fragments. Above this limit the tool closes the connection (1008, `flooded`).",
     ),
     Setting(
         "max-bytes-per-s",
         Whole(1, 10**12, "bytes per second"),
         10**9,
-        "Bytes that the server may send on one connection in a second, with the frames' heads. Beyond "
-        "it the connection ends with 1008 (`flooded`).",
+        "Maximum number of bytes per second from the server on one connection, including frame headers. "
+        "Above this limit the tool closes the connection (1008, `flooded`).",
     ),
 )
 """Rows of the group Connection."""

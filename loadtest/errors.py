@@ -3,22 +3,22 @@
     LoadtestError                 exit code 5: the tool itself failed
     ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
-    │   ├── AuthorMistake         code that a user wrote is wrong
-    │   │   ├── DialectMistake    a method of a user's dialect raised, or returned something wrong
-    │   │   │   └── FieldMistake  what `read` returned has a field of the wrong type, often the server's
+    │   ├── AuthorMistake         a mistake in code that a user wrote
+    │   │   ├── DialectMistake    a method of a user's dialect raised, or returned a wrong value
+    │   │   │   └── FieldMistake  a result of `read` has a field of the wrong type, often from the server
     │   │   └── ScriptMistake     a task of a user class raised, or made a call that cannot be made
     │   ├── RunNotFound           no run directory, run id or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
-    ├── RecordingFailed           a run under way cannot be written any more: the disk is full, for example
+    ├── RecordingFailed           a run in progress can no longer be written: the disk is full, for example
     ├── IllegalStep               a session got an event that its state does not allow
-    ├── Flooded                   the server sent too much at once (data for the session, never fatal)
+    ├── Flooded                   the server sent too much in one message (data for the session, never fatal)
     ├── ConnectFailed             a connection attempt failed (data for the session, never fatal)
     ├── LoginFailed               a dialect's login was refused (data for the session, never fatal)
-    ├── ScriptInterrupted         a call of a script did not get what it waited for (data, never fatal)
-    │   ├── Dropped               the connection ended meanwhile
-    │   ├── ReplyTimeout          no reply, part of one or push came in time
+    ├── ScriptInterrupted         a script's call was interrupted (data, never fatal)
+    │   ├── Dropped               the connection ended
+    │   ├── ReplyTimeout          no reply, stream part or push arrived in time
     │   └── RequestFailed         the server answered with an error
     ├── GaugeUnreadable           the server's metrics cannot be read (data, except before a run)
     ├── MalformedInterval         a worker sent bytes that cannot be read
@@ -27,8 +27,8 @@
 The target's failures are data in the results, not exceptions; `ConnectFailed` only carries a refusal from
 the transport to the session, which counts it. Exceptions of other libraries are translated where they enter.
 Errors hold fields, so that they can be pickled and tested. `__str__` writes one line: what is wrong with
-which value, what is allowed, and what to do. Raise UsageError itself, with just that line, for a mistake that
-no code needs to tell apart.
+which value, what is allowed, and what to do. Raise UsageError itself, with that line, for a mistake that no
+code needs to distinguish.
 """
 
 import re
@@ -92,12 +92,12 @@ DIALECT_MISTAKE: Final = "mistake in the dialect"
 
 
 class AuthorMistake(UsageError):
-    """Code that a user wrote is wrong: its author must mend it.
+    """There is a mistake in code that a user wrote; its author must fix it.
 
     Args:
         where: class and method: `Chat.request`.
         problem: what is wrong; continues the sentence after the method.
-        given: what helps to find it, as each kind of mistake describes it; empty if the code was not called.
+        given: details that help to find it, as described in each subclass; empty if the code was not called.
     """
 
     def __init__(self, where: str, problem: str, given: str = "") -> None:
@@ -111,12 +111,14 @@ class AuthorMistake(UsageError):
 
 
 class DialectMistake(AuthorMistake):
-    """A method of a dialect raised an exception or returned something wrong: the author must mend it.
+    """A method of a user's dialect raised an exception or returned a wrong value.
 
     Args:
         where: class and method: `Chat.request`.
         problem: what is wrong; continues the sentence after the method.
-        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
+
+
+        given: the method's argument: a request's number or an excerpt of a message; empty if there is none.
     """
 
     def __str__(self) -> str:
@@ -125,14 +127,14 @@ class DialectMistake(AuthorMistake):
 
 
 class FieldMistake(DialectMistake):
-    """What `Dialect.read` returned has a field of the wrong type.
+    """A result of `Dialect.read` has a field of the wrong type.
 
-    Dialects pass on what the server sent, so such a message is unreadable, and rarely ends the run.
+    Dialects pass on values from the server, so the message counts as unreadable; it rarely ends the run.
     """
 
 
 class ScriptMistake(AuthorMistake):
-    """A task of a user class raised an exception, or cannot be run: its author must mend it.
+    """A task of a user class raised an exception or cannot be run; its author must fix it.
 
     Args:
         where: class and method: `ChatUser.ask`.
@@ -146,10 +148,10 @@ class ScriptMistake(AuthorMistake):
 
 
 class ScriptInterrupted(LoadtestError):
-    """A call of a script did not get what it waited for.
+    """A script's call was interrupted before its reply or push arrived.
 
-    A task need not catch it: it then ends, and the session goes on with another one. The run's books have it
-    already, as they have it of planned messages.
+    A task need not catch it: the task then ends, and the session continues with another one. The run's ledger
+    has already recorded it, as for planned messages.
     """
 
 
@@ -161,13 +163,13 @@ class Dropped(ScriptInterrupted):
 
 
 class ReplyTimeout(ScriptInterrupted):
-    """No reply, part of one or push came in time.
+    """No reply, stream part or push arrived in time.
 
     Args:
-        awaited: what was waited for.
+        awaited: the reply, stream part or push that the call waited for.
         timeout_s: for how long, in seconds.
-        recorded: whether the books have a lost request for it; a push that did not come is in no book.
-        discarded: pushes that the tool had discarded unread since the task began; it may be one of them.
+        recorded: whether the ledger counts a lost request for it; a missing push is not in the ledger.
+        discarded: number of pushes discarded unread since the task began; the awaited one may be among them.
     """
 
     def __init__(self, awaited: str, timeout_s: float, *, recorded: bool = True, discarded: int = 0) -> None:
@@ -179,7 +181,7 @@ class ReplyTimeout(ScriptInterrupted):
 
     def __str__(self) -> str:
         before = f"; {self.discarded:,} pushes had been discarded unread" if self.discarded else ""
-        return f"{self.awaited} did not come within {self.timeout_s:g} s{before}"
+        return f"{self.awaited} did not arrive within {self.timeout_s:g} s{before}"
 
 
 class RequestFailed(ScriptInterrupted):
@@ -201,7 +203,7 @@ class LoginFailed(LoadtestError):
     """A login was refused. Raise it in `Dialect.login`; the attempt to connect then counts as failed.
 
     Args:
-        detail: why, for people: "HTTP 403: wrong password". It must not hold a secret.
+        detail: the reason, for people: "HTTP 403: wrong password". It must not contain a secret.
     """
 
     def __init__(self, detail: str) -> None:
@@ -243,7 +245,7 @@ class RunNotFound(UsageError):
 
     def __str__(self) -> str:
         mistyped = _MISTYPED_ID.fullmatch(self.wanted)
-        hint = " (ids are in lower case, 4 characters or more)" if mistyped else ""
+        hint = " (ids are in lower case; give 4 characters or more)" if mistyped else ""
         where = f"{self.wanted!r} in {self.results}/{hint}"
         return f"no run or revision {where}. Run 'loadtest list' to see what is there"
 
@@ -269,9 +271,9 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: options in which the plans differ, with both values, or just `version`.
-        runs: the runs that were to be compared, and how each was chosen.
-        alike: other runs of the same revisions that have one plan, as a sentence; empty if there are none.
+        fields: options that differ between the plans, with both values, or just `version`.
+        runs: the runs to compare, and how each was chosen.
+        alike: a sentence that names other runs of these revisions with one plan; empty if there are none.
     """
 
     def __init__(self, fields: list[str], runs: list[str], alike: str = "") -> None:
@@ -284,12 +286,12 @@ class RunsNotComparable(UsageError):
         taken = "; ".join(self.runs)
         if self.fields == ["version"]:
             return (
-                "the runs are not comparable: one was made by an older loadtest, which sent other messages "
-                f"({taken}). Repeat it with this one"
+                "the runs are not comparable: one was made by an older version of loadtest, which sent "
+                "different messages ({taken}). Repeat it with this version"
             )
         return (
             f"the runs are not comparable: their plans differ in {', '.join(self.fields)} ({taken}). "
-            f"{self.alike}Repeat one with the other's settings"
+            f"{self.alike}Repeat one of them with the settings of the other"
         )
 
 
@@ -317,7 +319,7 @@ class ResultsUnwritable(UsageError):
 
 
 class RecordingFailed(LoadtestError):
-    """A run under way cannot be written any more.
+    """A run in progress can no longer be written.
 
     Args:
         cause: what could not be written, and why.
@@ -329,8 +331,8 @@ class RecordingFailed(LoadtestError):
 
     def __str__(self) -> str:
         return (
-            f"cannot write results any more: {self.problem}. {self.advice}. "
-            f"What was written so far is judged: {self.path}"
+            f"can no longer write results: {self.problem}. {self.advice}. The data written so far is "
+            f"judged: {self.path}"
         )
 
 
@@ -352,10 +354,10 @@ class IllegalStep(LoadtestError):
 
 
 class Flooded(LoadtestError):
-    """A message of the server holds more than a session can be asked to take; its connection is ended.
+    """A message from the server exceeds a limit of the session; its connection is closed.
 
     Args:
-        reason: what is too much, and the limit.
+        reason: the exceeded limit, with the value.
     """
 
     def __init__(self, reason: str) -> None:

@@ -31,7 +31,7 @@ class Identity(Struct, frozen=True, kw_only=True):
         number: number of the session, from 0, unique across workers; selects its part of the plan.
         session_id, thread_id: ids sent to the server, unique across runs.
         user: number of the Locust user that holds the session, from 0.
-        row: number of its row of `--ws-data`; None for that of its own number.
+        row: number of its row of `--ws-data`; None for the row with the session's number.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """What one connection attempt requests; created for each attempt, with a fresh token.
+    """The request of one connection attempt; created for each attempt, with a fresh token.
 
     Args:
         path: path and query, from the first slash on.
@@ -93,7 +93,7 @@ class Started(Struct, frozen=True):
 
 
 class TokenAwaited(Struct, frozen=True):
-    """An attempt has waited for the token that sessions share; so far the server was not asked."""
+    """An attempt has waited for the shared token; the server has not been contacted yet."""
 
     waited_ns: int
 
@@ -111,7 +111,7 @@ class Refused(Struct, frozen=True, kw_only=True):
         phase: dns, tcp, proxy, tls, upgrade, token or login.
         cause: short stable word to count by: refused, timeout, http_503, …
         detail: one bounded line for people, without the token.
-        unreachable: whether the server sent no response, as when it is down.
+        unreachable: whether the server sent no response, for example because it is down.
         retry_after_s: how long the server asks to stay away (Retry-After), 0 if it does not.
     """
 
@@ -180,7 +180,7 @@ class HeartbeatDue(Struct, frozen=True):
 
 
 class Swept(Struct, frozen=True):
-    """A regular tick: requests older than the reply timeout are given up."""
+    """A regular tick: requests older than the reply timeout count as lost."""
 
 
 class Stopped(Struct, frozen=True):
@@ -215,7 +215,7 @@ Event = (
 
 
 class Connect(Struct, frozen=True):
-    """Open a WebSocket. Followed by Opened or Refused, and before by TokenAwaited if one is shared.
+    """Open a WebSocket. Followed by Opened or Refused, after TokenAwaited if the token is shared.
 
     After Opened, EstablishTimedOut may follow.
     """
@@ -234,7 +234,7 @@ class PerformDrop(Struct, frozen=True):
 
 
 class Settle(Struct, frozen=True):
-    """Start the time to the next drop: the session is established."""
+    """Start the timer of the next drop: the session is established."""
 
 
 class Reconnect(Struct, frozen=True):

@@ -73,7 +73,7 @@ def fold(samples_ns: array[int]) -> tuple[Histogram, int]:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A histogram's non-empty slots: all that is kept of one that was read.
+    """The non-empty slots of a histogram that was read.
 
     Args:
         slots: shape (n,), indexes in the counts, in ascending order.
@@ -111,10 +111,10 @@ class Total:
         """Add a histogram.
 
         Raises:
-            ValueError: the sum is beyond reason.
+            ValueError: a count is too large.
         """
         if self._samples + counted.samples > _MAX_TOTAL:
-            raise ValueError("a histogram's counts are beyond reason")
+            raise ValueError("a histogram's counts are too large")
         self._samples += counted.samples
         self._counts[counted.slots] += counted.counts
 
@@ -154,10 +154,10 @@ def percentiles_us(histogram: Histogram, percentiles: Sequence[float]) -> dict[f
 
 
 def carries(samples: int, percentile: float) -> bool:
-    """Return whether so many samples carry a percentile: at least one whole sample lies beyond it.
+    """Return whether this number of samples supports a percentile: at least one whole sample is beyond it.
 
-    p50 takes 2 samples, p99 takes 100, p99.9 takes 1,000; the maximum takes one. This is the rule of what is
-    shown; limits and gates ask for more.
+    p50 needs 2 samples, p99 needs 100, p99.9 needs 1,000; the maximum needs one. This rule decides which
+    percentiles are shown; limits and gates need more samples.
 
     Args:
         percentile: in [0, 100].
@@ -167,7 +167,7 @@ def carries(samples: int, percentile: float) -> bool:
 
 
 def carried_us(histogram: Histogram | None, percentiles: Sequence[float]) -> dict[float, int]:
-    """Return `percentiles_us` at those percentiles that the samples carry; empty without a histogram."""
+    """Return `percentiles_us` for the percentiles that the samples support; empty without a histogram."""
     if histogram is None:
         return {}
     samples = int(histogram.get_total_count())
@@ -183,7 +183,7 @@ def buckets(histogram: Histogram) -> dict[int, int]:
 
 
 def cumulative(histogram: Histogram, bounds_us: Sequence[int]) -> tuple[list[int], float]:
-    """Return how many values lie up to each bound, in the end how many there are, and their sum in µs.
+    """Return how many values are at most each bound, then their total number and their sum in µs.
 
     Args:
         bounds_us: highest equivalent values, in ascending order.
@@ -199,7 +199,7 @@ def cumulative(histogram: Histogram, bounds_us: Sequence[int]) -> tuple[list[int
 
 
 def highest_equivalent_us(value_us: float) -> int:
-    """Return the highest value that a histogram cannot tell from this one; `buckets` counts it there.
+    """Return the highest value in the same slot as this one; `buckets` counts it there.
 
     Args:
         value_us: from 0 to `HIGHEST_US`.
@@ -260,9 +260,9 @@ def decode(text: str) -> Histogram:
 
 
 class Decoder:
-    """Reads many histograms, one after the other, in a fraction of the time that objects of their own take.
+    """Reads many histograms one after the other, faster than `decode` because it allocates counts only once.
 
-    The library fills counts that are used again for the next one. Not for several threads.
+    The library fills the same counts for each histogram. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -291,14 +291,14 @@ class Decoder:
         counts = held[slots]
         held[:] = 0
         if not 0 <= samples <= _MAX_SAMPLES:
-            raise ValueError("a histogram's counts are impossibly large")
+            raise ValueError("a histogram's counts are too large")
         if counts.sum(dtype=np.float64) != samples:  # as integers, both sums wrap around
             raise ValueError("a histogram's counts do not add up")
         return Counted(slots + first, counts, samples)
 
 
 def _payload(data: bytes) -> bytes:
-    """Return what a histogram's V2 form holds: check both headers, and that the sizes they give are right."""
+    """Return the payload of a histogram's V2 form; check both headers and the sizes in them."""
     if len(data) < _OUTER.size:
         raise ValueError("a histogram is cut short")
     cookie, length = _OUTER.unpack_from(data)

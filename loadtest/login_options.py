@@ -1,4 +1,4 @@
-"""Which of several sources says how sessions log in: a class, an environment, a command line."""
+"""Login settings from several sources: a class, the environment, the command line; the stronger one wins."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ LOGIN: Final = ("token", "token_cmd", "token_ttl_s")
 def overridden(values: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of one source, overridden by those of a stronger one.
 
-    One that says how to log in replaces the other way too: a token the command, the command a token.
+    A source that sets one way to log in also replaces the other: a token the command, the command a token.
     """
     merged = {**values, **by}
     if by.get("token_cmd") and not by.get("token"):

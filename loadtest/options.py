@@ -26,16 +26,16 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "dialect",
             Text("NAME", or_object="a subclass of Dialect"),
             "emergence",
-            "What the server speaks: emergence, echo, a bundled dialect (`loadtest options` lists them) or a "
-            "subclass of loadtest.Dialect in your locustfile.",
+            "Protocol that the server speaks: emergence, echo, a bundled dialect (`loadtest options` lists "
+            "them) or a subclass of loadtest.Dialect in your locustfile.",
             in_plan=True,
         ),
         Setting(
             "dialect-option",
             Text("NAME=VALUE"),
             (),
-            "Option of a bundled dialect: event=chat. `loadtest options` lists them. Secrets do not belong "
-            "here: reports show the values.",
+            "Option of a bundled dialect, such as event=chat. `loadtest options` lists them. Do not put "
+            "secrets here: reports show the values.",
             in_plan=True,
             repeatable=True,
             in_web_form=False,  # one names a file
@@ -44,7 +44,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "path",
             Text("PATH"),
             None,
-            "Path and query of the WebSocket endpoint, unless --host holds them.",
+            "Path and query of the WebSocket endpoint, unless --host includes them.",
             in_plan=True,
             default_text="the dialect's",
         ),
@@ -52,34 +52,35 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "token",
             Text("TOKEN", or_object="a function that returns one", one_line=True),
             None,
-            "Token to log in with. As an attribute it may be a function that returns one, async or not. It "
-            "is called before each attempt, on the engine's thread, and must neither block nor use gevent.",
+            "Token to log in with. As an attribute it may also be a function, async or not, that returns a "
+            "token. The tool calls it before each attempt, on the engine's thread; it must not block or "
+            "use gevent.",
             secret=True,
         ),
         Setting(
             "token-cmd",
             Text("COMMAND"),
             None,
-            "Command that prints a token for all sessions: 'gcloud auth print-identity-token'. It runs "
-            "before the first attempt, and again once the server has rejected the token; close code 4401 "
-            "then ends no session.",
+            "Command that prints a token for all sessions, such as 'gcloud auth print-identity-token'. It "
+            "runs before the first attempt, and again after the server rejects the token. Sessions then "
+            "reconnect after close code 4401.",
             in_web_form=False,
         ),
         Setting(
             "token-ttl",
             seconds(1, 86_400),
             None,
-            "Age from which the token of --ws-token-cmd is not used for new attempts; a JWT is renewed a "
-            "minute before it expires, if that comes first.",
-            default_text="until a minute before a JWT expires; others until they are rejected",
+            "Maximum age of the token of --ws-token-cmd for new attempts. A JWT is renewed a minute before "
+            "it expires, if that comes first.",
+            default_text="a JWT: until a minute before it expires; other tokens: until rejected",
             in_web_form=False,
         ),
         Setting(
             "header",
             Pair("NAME:VALUE", ":"),
             (),
-            "Header to add to each upgrade request. Several may have one name; of Host, Origin, User-Agent "
-            "and Authorization only the last is sent.",
+            "Header to add to each upgrade request. A name may occur more than once, but of Host, Origin, "
+            "User-Agent and Authorization only the last one is sent.",
             secret=True,
             repeatable=True,
         ),
@@ -87,14 +88,15 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "origin",
             Text("ORIGIN", one_line=True),
             None,
-            "Header Origin, which browsers send and many servers check: https://app.example.org.",
+            "Origin header, which browsers send and many servers check, such as https://app.example.org.",
         ),
         Setting(
             "data",
             FilePath(),
             None,
-            "File with a row of values for each session (accounts, rooms): CSV with a header, or JSON lines. "
-            "Dialects find a session's row in session.data, paths in {COLUMN}. All values are secrets.",
+            "File with a row of values for each session (accounts, rooms): CSV with a header, or JSON "
+            "lines. Dialects read the row from session.data, paths from {COLUMN}. All values are treated "
+            "as secrets.",
             secret=True,
             in_web_form=False,
         ),
@@ -102,30 +104,30 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "subprotocol",
             Token("NAME"),
             (),
-            "Subprotocol to offer to the server; several in order of preference, after the dialect's.",
+            "Subprotocol to offer to the server, after the dialect's. Give several in order of preference.",
             repeatable=True,
         ),
         Setting(
             "subprotocol-optional",
             Flag(),
             False,
-            "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
+            "Accept a server that selects none of the offered subprotocols. Browsers fail such a connection.",
         ),
         Setting(
             "revision",
             Text("NAME", one_line=True, most=MAX_REVISION),
             None,
-            "Version of the server under test. By default what the server says (--ws-revision-header; "
-            "version, revision or commit in the health endpoint's JSON), else GITHUB_SHA or CI_COMMIT_SHA, "
-            "else unnamed, which is never a baseline.",
+            "Version of the server under test. By default the one that the server reports "
+            "(--ws-revision-header, or version, revision or commit in the health endpoint's JSON), else "
+            "GITHUB_SHA or CI_COMMIT_SHA, else unnamed, which is never a baseline.",
             default_text="the first that is found",
         ),
         Setting(
             "revision-header",
             Token("NAME"),
             None,
-            "Response header in which the server names its version. Asked for once before the run, with GET "
-            "of the health endpoint, then of the WebSocket's path.",
+            "Response header with the server's version. The tool reads it once before the run, with a GET "
+            "of the health endpoint, then of the WebSocket path.",
         ),
     ),
     Group.LOAD: (
@@ -148,56 +150,58 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "arrivals",
             Choice(("constant", "poisson", "closed")),
             "constant",
-            "When messages are sent: evenly, at random times, or (closed) as soon as the last reply is in.",
+            "When to send messages: at a constant interval, at random times, or (closed) as soon as the "
+            "last reply arrives.",
             in_plan=True,
         ),
         Setting(
             "in-flight",
             Whole(0, 1000, "requests"),
             0,
-            "Requests that a session may have under way; 0 for any number.",
+            "Maximum number of requests in flight per session; 0 for no limit.",
             in_plan=True,
         ),
         Setting(
             "message-bytes",
             Weighted(Whole(48, 2**20, "bytes"), "size"),
             64,
-            "Size of the text in a request, in UTF-8; or sizes, each as often as its weight says.",
+            "Size of the text in a request, in UTF-8, or several sizes with weights.",
             in_plan=True,
         ),
         Setting(
             "reply-timeout",
             seconds(0.001, 3600),
             10.0,
-            "Time after which a request without a reply is lost.",
+            "Time after which a request without a reply counts as lost.",
             in_plan=True,
         ),
         Setting(
             "warmup",
             seconds(0, 3600),
             3.0,
-            "Time at the start of a run that the latency verdict leaves out.",
+            "Time at the start of a run that the latency verdict ignores.",
             in_plan=True,
         ),
         Setting(
             "seed",
             Whole(-(2**63), 2**63 - 1),
             1,
-            "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
+            "Seed of drops, arrivals, sizes and jitter. The same seed gives the same plan.",
             in_plan=True,
         ),
         Setting(
             "keep-going",
             Flag(),
             False,
-            "Run to the end even if no session connects for 30 s or all have given up. By default, headless "
-            "runs end early.",
+            "Run to the end even if no session connects for 30 s or all sessions have given up. By "
+            "default, headless runs end early in these cases.",
         ),
         Setting(
             "locust-events",
             Flag(),
             False,
-            "Fire Locust's event `request` for each message, once a second, for listeners of your own.",
+            "Fire Locust's `request` event for each message, for your own listeners. Events are fired in "
+            "batches, once a second.",
         ),
     ),
     Group.DROPS: (
@@ -205,23 +209,23 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "drop-every",
             seconds(0, 1e9),
             20.0,
-            "Mean time a session stays connected before it is dropped; 0 for no drops.",
+            "Mean time that a session stays connected before it is dropped; 0 for no drops.",
             in_plan=True,
         ),
         Setting(
             "drops",
             Text("KIND=WEIGHT,…", or_object="a mapping of weights"),
             None,
-            "Kinds of drops and how often each occurs relative to the others: close=2,reset=1.",
+            "Kinds of drops with their weights, such as close=2,reset=1.",
             in_plan=True,
-            default_text="the seven kinds that a sound server takes without an error",
+            default_text="the seven kinds that a sound server handles without an error",
         ),
         Setting(
             "storm",
             Text("SHARE@SECONDS[:KIND]"),
             (),
-            "Drop a share of all sessions at one moment of the run: 0.5@30, or 50%@30:fin. The kind is reset "
-            "unless given.",
+            "Drop a share of all sessions at one moment of the run: 0.5@30, or 50%@30:fin. The default "
+            "kind is reset.",
             in_plan=True,
             repeatable=True,
         ),
@@ -229,10 +233,11 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "at",
             Text("SECONDS:COMMAND"),
             (),
-            "Run a command at this moment of the run, a deploy for example: 60:'kubectl rollout restart "
-            "deployment/chat'. No shell runs it. Connections lost from its start until --ws-at-window after "
-            "its end belong to this drill: they do not fail stability, but sessions must come back. A "
-            "command that still runs when the run ends is stopped: allow time for it.",
+            "Run a command, such as a deploy, at this moment of the run: 60:'kubectl rollout restart "
+            "deployment/chat'. It runs without a shell. Connections lost from its start until "
+            "--ws-at-window after its end belong to this drill: they do not fail stability, but sessions "
+            "must reconnect. A command that is still running at the end of the run is stopped, so allow "
+            "time for it.",
             attribute="drills",
             in_plan=True,
             plan_field="drills_at_s",
@@ -243,7 +248,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "at-window",
             seconds(0, 86_400),
             120.0,
-            "How long after the end of a command of --ws-at losses still belong to it.",
+            "Time after the end of an --ws-at command during which losses still belong to it.",
             attribute="drill_window_s",
             in_web_form=False,
         ),
@@ -252,9 +257,10 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("POLICY", or_object="a Backoff"),
             "exponential(1,2,8)",
             "When clients reconnect: none, constant(SECONDS), or "
-            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal. "
-            "Both take reset=established or reset=connected, for clients that start again from the base "
-            "before the session has worked, and retry_after=ignore, for those that do not obey Retry-After.",
+            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or "
+            "equal. Both accept reset=established or reset=connected, for clients that return to the base "
+            "delay before the session has worked, and retry_after=ignore, for clients that ignore "
+            "Retry-After.",
             in_plan=True,
         ),
     ),
@@ -264,7 +270,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "pushes-per-s",
             Number(1e-6, 10_000, "pushes per second per session", or_zero=True),
             None,
-            "Minimum pushes per second for each connected session; 0: none expected.",
+            "Minimum number of pushes per second for each connected session; 0 if none are expected.",
             default_text="the dialect's",
         ),
         Setting(
@@ -279,16 +285,18 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "cleanup-timeout",
             seconds(0.1, 3600),
             None,
-            "Time within which the server must close the connections of clients that fell silent (half_open "
-            "drops). Without a time, here or in the dialect, the report only shows when the server does so.",
+            "Time within which the server must close the connections of clients that fell silent "
+            "(half_open drops). If neither this option nor the dialect sets a time, the report shows when "
+            "the server closed them, without a verdict.",
             default_text="the dialect's cleanup_s",
         ),
         Setting(
             "server-metrics",
             Text("URL#NAME"),
             None,
-            "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
-            'before. No other clients may be connected. NAME may have labels: NAME{label="value"}.',
+            "Prometheus gauge of the server's connections. After the run it must have the same value as "
+            "before. "
+            'No other clients may be connected. NAME may have labels: NAME{label="value"}.',
             in_web_form=False,
         ),
         Setting(
@@ -296,9 +304,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("GATE=SHARE%[/AMOUNT]"),
             (),
             "How much worse than the baseline still counts as unchanged: a share (p50=8%), an amount "
-            "(p99=2ms), or the larger of both (p99=15%/2ms). Gates: p50, p90, p99 and p99.9 of round trips, "
-            "response, connect, resume, outage, first reply, drift (within the run), slow (replies: "
-            "slow=100%/0.02pt) and losses (a session-hour: losses=1/h).",
+            "(p99=2ms), or the larger of both (p99=15%/2ms). Gates: p50, p90, p99 and p99.9 of round "
+            "trips, response, connect, resume, outage, first reply, drift (within the run), slow (slow "
+            "replies: slow=100%/0.02pt) and losses (per session-hour: losses=1/h).",
             default_text="5% at p50 and drift, 10% at p90, 30% at p99.9, 20% at others; slow=100%/0.02pt, "
             "losses=1/h",
             repeatable=True,
@@ -307,9 +315,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "allow-losses",
             Text("[CODE,…=]N|N/h|any"),
             (),
-            "Connections that the server or the network may end: in the run (5), per session-hour "
-            "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
-            "stands for an end without a close frame: RST, FIN or a timeout.",
+            "Number of connections that the server or the network may end: in the run (5), per "
+            "session-hour (2/h), or any number. Close codes restrict it to losses with these codes "
+            "(1001,1012=2/h). 1006 means an end without a close frame: RST, FIN or a timeout.",
             attribute="allow_losses",
             repeatable=True,
         ),
@@ -317,7 +325,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "limit",
             Text("NAME=TIME", or_object="a mapping of times"),
             (),
-            "Longest time allowed, judged without a baseline: pNN (p99=200ms, round trips), response.pNN and "
+            "Maximum time, judged without a baseline. pNN (round trips: p99=200ms), response.pNN and "
             "first_part.pNN fail latency; connect.pNN fails connect; resume.pNN and outage.pNN fail "
             "reconnect; push_gap fails messaging. Units: us, ms, s.",
             repeatable=True,
@@ -328,7 +336,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "server-log",
             Text("FILE"),
             (),
-            "Log of the server, followed from the start of the run and judged; - for standard input.",
+            "Server log to follow from the start of the run and judge; - for standard input.",
             repeatable=True,
             in_web_form=False,
         ),
@@ -336,8 +344,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "server-log-cmd",
             Text("COMMAND"),
             None,
-            "Command that prints the server's log, such as 'docker logs -f --tail 0 NAME'; stopped after the "
-            "run. One that ends by itself ('gcloud logging read … --format=json') runs again then.",
+            "Command that prints the server's log, such as 'docker logs -f --tail 0 NAME'. It is stopped "
+            "after the run. A command that ends earlier ('gcloud logging read … --format=json') runs again "
+            "after the run.",
             in_web_form=False,
         ),
         Setting(
@@ -351,7 +360,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "server-log-rules",
             FilePath(),
             None,
-            "Your own rules for what log records mean (TOML, see 'loadtest check-log --help').",
+            "Your own rules that classify log records (TOML, see 'loadtest check-log --help').",
             default_text="the built-in rules",
             in_web_form=False,
         ),
@@ -359,7 +368,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "server-log-errors",
             Whole(0, 10**9, "errors"),
             0,
-            "Real errors in the server's log that are allowed.",
+            "Number of real errors allowed in the server's log.",
             in_web_form=False,
         ),
     ),
@@ -396,8 +405,8 @@ def options_of(plan_fields: Iterable[str]) -> list[str]:
 def command_options(plan: Mapping[str, Any]) -> list[str]:
     """Return the options that reproduce a run's plan, with values quoted for a shell.
 
-    Those of drills and of the proxy are not among them: a plan has the moments of drills and not their
-    commands, and of a proxy its kind.
+    Options of drills and of the proxy are left out: a plan stores when drills run but not their commands, and
+    only the kind of a proxy.
 
     Args:
         plan: the plan's fields by name, or those of them that are to be given.
@@ -416,7 +425,7 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _texts(row: Setting, value: Any) -> list[str]:
-    """Return the texts that an option is given with: names with values stand in an option each."""
+    """Return the texts to give an option with: each name with its value is an option of its own."""
     if row.repeatable and isinstance(value, Mapping):
         return [f"{name}={text}" for name, text in value.items()]
     return [written(value)]

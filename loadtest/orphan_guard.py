@@ -1,8 +1,8 @@
-"""A process that ends another's children when it is gone, even if it was killed and could not do so itself.
+"""A process that ends the children of another process after it is gone, even if that one was killed.
 
 Run as a script. Standard input is a pipe whose other end only the guarded process has: lines `+GROUP` and
-`-GROUP` add and remove a process group. When the pipe ends, all groups that are left get SIGTERM, and SIGKILL
-after a grace period. It imports nothing of the package, so that it starts within milliseconds.
+`-GROUP` add and remove a process group. When the pipe ends, all remaining groups get SIGTERM, and SIGKILL
+after a grace period. It imports nothing from the package, so that it starts within milliseconds.
 """
 
 import os

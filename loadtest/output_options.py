@@ -1,4 +1,4 @@
-"""Settings of what a run leaves and shows beside its verdict: rows of the table in `loadtest.options`."""
+"""Settings of a run's output besides its verdict: a part of the table of settings (`loadtest.options`)."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ OUTPUT_ROWS: Final = (
         "prometheus",
         Whole(1, 65_535, metavar="PORT"),
         None,
-        "Serve metrics of the run to a Prometheus server on this machine: http://127.0.0.1:PORT/metrics. "
-        "With workers, the master serves those of all. See docs/metrics.md.",
+        "Serve the run's metrics for Prometheus at http://127.0.0.1:PORT/metrics, on this machine only. "
+        "With workers, the master serves the metrics of all. See docs/metrics.md.",
         attribute="prometheus_port",
         in_web_form=False,
     ),
@@ -20,15 +20,15 @@ OUTPUT_ROWS: Final = (
         "github",
         Flag(),
         False,
-        "For a step of GitHub Actions, whatever the verdict: append the summary to the job's, annotate "
-        "what fails or cannot be judged, and set the outputs verdict, run and report.",
+        "In GitHub Actions, whatever the verdict: append the summary to the job summary, annotate items "
+        "that fail or cannot be judged, and set the step outputs verdict, run and report.",
         in_web_form=False,
     ),
     Setting(
         "summary",
         FilePath(),
         None,
-        "Also write summary.md to this file, whatever the verdict, and even if nothing could be judged.",
+        "Also write summary.md to this file, whatever the verdict, even if nothing was judged.",
         attribute="summary_file",
         in_web_form=False,
     ),
@@ -36,7 +36,7 @@ OUTPUT_ROWS: Final = (
         "junit",
         FilePath(),
         None,
-        "Also write junit.xml to this file, whatever the verdict, and even if nothing could be judged.",
+        "Also write junit.xml to this file, whatever the verdict, even if nothing was judged.",
         attribute="junit_file",
         in_web_form=False,
     ),
@@ -44,7 +44,7 @@ OUTPUT_ROWS: Final = (
         "inconclusive-exit",
         OneOf((0, 1, 4)),
         4,
-        "Exit code of an INCONCLUSIVE run. The verdict itself stays INCONCLUSIVE.",
+        "Exit code of an INCONCLUSIVE run. The verdict stays INCONCLUSIVE.",
         in_web_form=False,
         alias="--inconclusive-exit",
     ),

@@ -1,7 +1,7 @@
-"""Standard output and error that may go away: `locust … | head`, a closed terminal, `> log` on a full disk.
+"""Standard output and error that may fail: `locust … | head`, a closed terminal, `> log` on a full disk.
 
-What cannot be written there is dropped. The run and its files matter more, and an error while printing would
-take the verdict's exit code away.
+Output that cannot be written is dropped. The run and its files matter more, and an error while printing would
+replace the verdict's exit code.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ class DroppingStream:
     """A text stream that drops what it cannot write, from the first failure on.
 
     Args:
-        stream: the stream itself, which has everything else.
+        stream: the underlying stream; all other attributes are read from it.
 
     Attributes:
-        problem: why it could not be written; None if it could, or if nobody reads it any more.
+        problem: why a write failed; None if none failed, or if the reader has closed the stream.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -49,7 +49,7 @@ class DroppingStream:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Let the stream lead nowhere: what it still holds is flushed at the process's exit."""
+        """Redirect the stream to the null device: its buffer is flushed at the process's exit."""
         if error.errno not in _NOBODY_READS and self.problem is None:
             self.problem = error.strerror or str(error)
         with contextlib.suppress(OSError, ValueError):
@@ -62,7 +62,7 @@ class DroppingStream:
 
 
 def open_missing_streams() -> None:
-    """Let standard streams that are closed lead nowhere, before anything else is opened.
+    """Redirect closed standard streams to the null device, before anything else is opened.
 
     Cron, systemd and `2>&-` close them. The next sockets would get their numbers, and libuv, gevent's loop,
     aborts a process that closes a descriptor up to 2 (uv__close).
@@ -76,7 +76,7 @@ def open_missing_streams() -> None:
 
 
 def drop_unwritable_output() -> None:
-    """Let nothing fail because this process's output cannot be written, in log handlers too."""
+    """Drop this process's output when it cannot be written, also in log handlers, instead of failing."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or isinstance(stream, DroppingStream):
@@ -96,10 +96,10 @@ def _handlers() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def complete_output() -> Iterator[None]:
-    """Let nothing in the block fail because this process's output cannot be written.
+    """Drop output that cannot be written in the block; report it at the end.
 
     Raises:
-        LoadtestError: after the block, if the output is incomplete and somebody may read it.
+        LoadtestError: after the block, if the output is incomplete and may still be read.
     """
     before = sys.stdout, sys.stderr
     drop_unwritable_output()

@@ -30,7 +30,7 @@ class _Guard:
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
-        """Begin anew: the guard is the parent's, and a thread that this process lacks may hold the lock."""
+        """Reset after a fork: the guard is the parent's, and a thread of the parent may hold the lock."""
         self._pipe: int | None = None
         self._lock = threading.Lock()
 
@@ -39,7 +39,7 @@ class _Guard:
         with self._lock:  # two guards would each end what was removed from the other
             if self._pipe is None:
                 self._pipe = self._started()
-        with suppress(OSError):  # somebody has killed the guard
+        with suppress(OSError):  # the guard was killed
             os.write(self._pipe, f"{change}{group}\n".encode())
 
     def _started(self) -> int:
@@ -79,7 +79,7 @@ class Process:
     Attributes:
         pid: process id.
         output: the reading end of the pipe, unbuffered; None without PIPE.
-        errors: the same of standard error.
+        errors: the same for standard error.
 
     Raises:
         OSError: the command cannot be started.
@@ -130,7 +130,7 @@ class Process:
         return self._end(0.0)
 
     def let_go(self) -> None:
-        """Let what the process started live on, whatever becomes of this one."""
+        """Leave the process and its descendants running, even after this process ends."""
         _GUARD.tell("-", self.pid)
 
     def _end(self, grace_s: float) -> int:
@@ -188,7 +188,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def end_with_parent(parent: int) -> None:
-    """Let this process, forked just now, be killed when its parent ends, however that ends; Linux only.
+    """Have the kernel kill this newly forked process when its parent ends in any way; Linux only.
 
     Args:
         parent: process id of the parent, whose main thread has forked.

@@ -1,10 +1,10 @@
 """Files in folders that someone else may have filled, such as a run downloaded from CI.
 
-A name in such a folder may be a link to a file of the user's, a FIFO that no one ever writes to, or a device.
-So reading opens regular files only, without waiting, and checks what was opened, not what the name meant a
-moment before. Writing never opens a name that exists: a new file with an unguessable name takes its place.
+A name in such a folder may be a link to one of the user's files, a FIFO without a writer, or a device. So
+reading opens regular files only, without blocking, and checks the opened file: its name may have changed.
+Writing never opens an existing name: a new file with an unguessable name replaces it.
 
-Nothing here knows what the files hold. Errors are OSErrors, for the callers to translate.
+The content of the files does not matter here. Errors are OSErrors, for the callers to translate.
 """
 
 import errno
@@ -29,7 +29,7 @@ _KINDS = (
 
 
 class NotRegular(OSError):
-    """A name does not stand for a regular file."""
+    """The name is not that of a regular file."""
 
     def __init__(self, path: Path, mode: int) -> None:
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
@@ -44,7 +44,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
         follow: whether it may be a link: the user typed its name.
 
     Raises:
-        NotRegular: it is a link, a FIFO, a device, or anything else that is no regular file.
+        NotRegular: it is a link, a FIFO, a device, or anything else that is not a regular file.
         OSError: it does not exist or cannot be opened.
     """
     _check(path, path.stat().st_mode if follow else path.lstat().st_mode)
@@ -81,17 +81,17 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
 
 def create(path: Path) -> BinaryIO:
-    """Create a file for writing, and for reading it again should its folder be deleted.
+    """Create a file for writing and reading, so that it can be read even after its folder is deleted.
 
     Raises:
-        FileExistsError: something has its name, be it a link to nowhere.
+        FileExistsError: the name exists, even as a broken link.
         OSError: it cannot be created.
     """
     return open(path, "x+b")  # O_EXCL follows no link (POSIX, open)
 
 
 def create_unnamed(folder: Path, name: str) -> Path:
-    """Create an empty file with a name that nobody can guess, hidden and ending in `name`; return its path.
+    """Create an empty, hidden file with an unguessable name that ends in `name`; return its path.
 
     Raises:
         OSError: it cannot be created.
@@ -102,7 +102,7 @@ def create_unnamed(folder: Path, name: str) -> Path:
 
 
 def check_replaceable(path: Path) -> None:
-    """Check that a name is free or that of a regular file: `replace` would put a file in place of a device.
+    """Check that a name is free or a regular file's: `replace` would replace a device by a file.
 
     Raises:
         NotRegular: it is a link, a FIFO, a device, or anything else that is no regular file.
@@ -112,9 +112,9 @@ def check_replaceable(path: Path) -> None:
 
 
 def replace(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """Write a file so that readers see the old one, the new one or none, and never a part.
+    """Write a file atomically: readers see the old one, the new one or none, and never a part.
 
-    A link that has its name is replaced; what it points to stays as it is.
+    A link of that name is replaced; its target is unchanged.
 
     Args:
         path: the file. Its folder must not be a link.

@@ -27,6 +27,6 @@ _WORST_FIRST = (Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.PASS)
 
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:
-    """Return the ruling on a whole from those on its parts; NOT_JUDGED if no part was judged."""
+    """Return the worst of the rulings on the parts; NOT_JUDGED if no part was judged."""
     found = set(rulings)
     return next((one for one in _WORST_FIRST if one in found), Ruling.NOT_JUDGED)

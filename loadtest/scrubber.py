@@ -1,14 +1,14 @@
 """Find known secrets in a text, however they are spelled, and hide them.
 
-Everything that writes goes through here: the run directory, the terminal, logs, the web page, what commands
-printed. `loadtest.spellings` reads a text in every way; here is what the secrets are, and where they stand.
+All output goes through here: the run directory, the terminal, logs, the web page, the output of commands.
+`loadtest.spellings` decodes a text in every way; this module holds the secrets and finds them.
 
-    Secrets          an index of them, so that 100,000 cost a text little more than one
-    GrowingSecrets   the same, where tokens are issued during a run: only new ones are indexed
-    without_secrets  the text with *** for each; also for one that was cut off at the end
+    Secrets          an index of secrets: searching for 100,000 takes little longer than for one
+    GrowingSecrets   the same for tokens that are issued during a run: only new ones are indexed
+    without_secrets  the text with *** for each secret, also for one that is cut off at the end
 
-A secret is compared folded (`loadtest.spellings.folded`). One of which too little is left then is looked for
-as it is, and percent-encoded.
+Secrets are compared in folded form (`loadtest.spellings.folded`). A secret that is too short when folded is
+searched for unchanged and percent-encoded.
 """
 
 import base64
@@ -63,7 +63,7 @@ _UNCHANGED = re.compile(r"[ !#-&(*-[\]-_a-~]*")
 
 
 def _forms(secret: str) -> set[bytes]:
-    """Return the bytes that a secret may be, before any spelling: servers use UTF-8, old ones Latin-1."""
+    """Return the possible bytes of a secret, before any escaping: servers use UTF-8, old ones Latin-1."""
     if _UNCHANGED.fullmatch(secret):
         forms = {secret.encode()}
     else:
@@ -78,7 +78,7 @@ def _forms(secret: str) -> set[bytes]:
 
 
 def _listed(secret: str) -> Iterator[bytes]:
-    """Yield the spellings of a secret of which folding leaves too little."""
+    """Yield the spellings of a secret that is too short when folded."""
     yield utf8(secret)
     yield utf8(quote(secret, safe="", errors="replace"))
     yield from (utf8(json.dumps(secret, ensure_ascii=ascii_only)[1:-1]) for ascii_only in (True, False))
@@ -86,7 +86,7 @@ def _listed(secret: str) -> Iterator[bytes]:
 
 
 class _Index:
-    """Some secrets in all their forms.
+    """An index of some secrets, in all their forms.
 
     Args:
         secrets: hidden wherever they occur, as whole words if they are short.
@@ -121,7 +121,7 @@ class _Index:
         self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
 
     def _folded(self, secret: str) -> set[bytes]:
-        """Return a secret's forms as they are compared; remember which of them folding has changed."""
+        """Return a secret's folded forms; remember which of them folding has changed."""
         forms = set()
         for form in _forms(secret):
             if len(fold := folded(form)) >= _MIN_PREFIX:
@@ -137,17 +137,17 @@ class _Index:
 
     @property
     def has_literals(self) -> bool:
-        """Whether there are secrets that are looked for as they are."""
+        """Whether there are secrets to search for unchanged."""
         return bool(self._literal)
 
     def literals_in(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where the secrets stand that are looked for as they are."""
+        """Yield the positions of the secrets that are searched for unchanged."""
         for literal in self._literal:
             for at in _occurrences(literal, data):
                 yield at, at + len(literal)
 
     def spans_in(self, text: Folded) -> Iterator[tuple[int, int]]:
-        """Yield where secrets stand in bytes."""
+        """Yield the positions of secrets in bytes."""
         data, fold = text.data, text.fold
         for at in self._candidates(fold):
             for length in self._lengths[fold[at : at + _MIN_PREFIX]]:  # the longest covers the others
@@ -161,7 +161,7 @@ class _Index:
                     break
 
     def _candidates(self, data: bytes) -> Iterator[int]:
-        """Yield the places where a secret may begin."""
+        """Yield the positions where a secret may begin."""
         if len(self._lengths) < min(len(data), _FEW):
             for start in self._lengths:
                 if start in data:
@@ -172,11 +172,11 @@ class _Index:
                     yield at
 
     def beginning_at_end(self, fold: bytes, *, cut: bool) -> int | None:
-        """Return where at the end of folded bytes the beginning of a secret stands, or None.
+        """Return where, at the end of folded bytes, the beginning of a secret starts, or None.
 
         Args:
-            fold: of a text that somebody else may have cut.
-            cut: whether it certainly was; otherwise it may end in a word with which many values begin.
+            fold: the folded bytes of a text that may have been cut off.
+            cut: whether it certainly was; otherwise it may end in a common first word of values.
         """
         for at in range(max(0, len(fold) - self._longest), len(fold) - _MIN_PREFIX + 1):
             if fold[at : at + _MIN_PREFIX] in self._lengths and self._begins(fold[at:], cut):
@@ -193,7 +193,7 @@ class _Index:
 
 
 def _occurrences(part: bytes, data: bytes) -> Iterator[int]:
-    """Yield where a part begins, overlapping occurrences too."""
+    """Yield the start of each occurrence of a part, overlapping ones too."""
     at = data.find(part)
     while at >= 0:
         yield at
@@ -201,7 +201,7 @@ def _occurrences(part: bytes, data: bytes) -> Iterator[int]:
 
 
 def _is_within(part: bytes, data: bytes) -> bool:
-    """Return whether the bytes of a part stand in this order, whatever is between them."""
+    """Return whether the bytes of a part occur in this order, with anything between them."""
     left = iter(data)
     return all(one in left for one in part)
 
@@ -221,7 +221,7 @@ class Secrets:
 
     Args:
         secrets: tokens, passwords, header values, hidden wherever they occur.
-        values: secrets that may be ordinary words: by their beginning they are hidden only where it is long.
+        values: secrets that may be ordinary words; their beginning alone is hidden only if it is long.
 
     Of both, those under 8 characters are hidden only as whole words, under 4 not at all: hiding "user" in
     "users" or each 12 would garble other text.
@@ -244,7 +244,7 @@ class Secrets:
         return both
 
     def spans_in(self, text: str) -> list[tuple[int, int]]:
-        """Return where secrets stand in a text, as (start, end); some may overlap."""
+        """Return the positions of secrets in a text as (start, end); some may overlap."""
         if not self._runs and not any(part.has_literals for part in self._parts):
             return []
         views = views_of(text)
@@ -255,7 +255,7 @@ class Secrets:
         return found
 
     def _complete(self, views: Iterable[View], within: int) -> Iterator[tuple[int, int]]:
-        """Yield where secrets stand, also in base64, as often within each other as is said."""
+        """Yield the positions of secrets, also in base64, nested up to the given depth."""
         for view in views:
             text = Folded(view.data)
             for part in self._parts:
@@ -279,7 +279,7 @@ class Secrets:
                 yield from self._complete(read, within - 1)
 
     def _beginnings(self, views: Iterable[View], length: int, *, cut: bool) -> Iterator[tuple[int, int]]:
-        """Yield where, up to the end of a text of this length, the beginning of a secret stands."""
+        """Yield where the beginning of a secret, cut off by the end of the text, starts."""
         for view in views:
             if not cut and view.data.endswith(_CLOSING):
                 continue
@@ -298,7 +298,7 @@ _MAX_PARTS = 16
 
 
 class _Indexed(NamedTuple):
-    """What is indexed: `secrets` holds, in so many parts, those that stay and `texts`."""
+    """The indexed secrets: the permanent ones and `texts`, in several parts."""
 
     texts: frozenset[str]
     parts: int
@@ -315,13 +315,13 @@ def joined(secrets: Sequence[Secrets]) -> Secrets:
 
 
 class GrowingSecrets:
-    """Secrets of which there are more and more: only those that are new are indexed.
+    """Secrets whose number grows during a run: only new ones are indexed.
 
-    Any thread may ask. Of two that index at the same time one result is kept; what the other had is indexed
-    again when it is asked for next.
+    Thread-safe. If two threads index at the same time, one result is kept; the other's secrets are indexed
+    again at the next call.
 
     Args:
-        always: secrets that stay.
+        always: permanent secrets.
     """
 
     __slots__ = ("_always", "_indexed")
@@ -331,8 +331,8 @@ class GrowingSecrets:
         self._indexed = _Indexed(frozenset(), 0, always)
 
     def now(self, secrets: frozenset[str]) -> Secrets:
-        """Return those that stay and these; earlier ones may be among them for a while."""
-        indexed = self._indexed  # read once and replaced whole: another thread may be here, too
+        """Return the permanent secrets and these; earlier ones may remain for a while."""
+        indexed = self._indexed  # read once and replaced as a whole: other threads may run this, too
         new = secrets - indexed.texts
         if not new:
             return indexed.secrets
@@ -351,7 +351,7 @@ def secrets_in(headers: Iterable[str], others: Iterable[str] = ()) -> list[str]:
     """Return the values that must be hidden: of headers whole and word by word, of others whole.
 
     Args:
-        headers: values of headers or cookies; of `Bearer X` or `sid=X; Path=/` a server may quote X alone.
+        headers: values of headers or cookies; a server may quote only the X of `Bearer X` or `sid=X; Path=/`.
         others: other values.
     """
     values = tuple(headers)
@@ -361,7 +361,7 @@ def secrets_in(headers: Iterable[str], others: Iterable[str] = ()) -> list[str]:
 
 
 def _of_basic(words: Iterable[str]) -> Iterator[str]:
-    """Yield user:password and the password of those words that are HTTP Basic credentials."""
+    """Yield user:password and the password of each word that is an HTTP Basic credential."""
     for word in words:
         with suppress(binascii.Error, ValueError):
             read = base64.b64decode(word, validate=True).decode()
@@ -384,10 +384,10 @@ MAX_READ: Final = 2**13
 
 
 def beginning(text: str) -> str:
-    """Return what is read of an untrusted text; it ends in "..." if that is not all."""
+    """Return the beginning of an untrusted text, with "..." at its end if it was cut."""
     return text if len(text) <= MAX_READ else text[:MAX_READ] + _ELLIPSIS
 
 
 def public_line(text: str, secrets: Secrets, limit: int = LINE_LENGTH) -> str:
-    """Return untrusted text that is safe to store: one line, without secrets, its beginning if it is long."""
+    """Return untrusted text in a form that is safe to store: one line, without secrets, cut if it is long."""
     return one_line(without_secrets(beginning(text), secrets), limit)

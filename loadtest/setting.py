@@ -1,4 +1,4 @@
-"""A setting: what a row of the table in `loadtest.options` says of it."""
+"""A setting: one row of the table in `loadtest.options`."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ class Setting:
         secret: whether it is masked in the web form and kept out of every file and error.
         repeatable: whether it can be given more than once; its value is then a tuple.
         in_web_form: whether the web form shows it. Settings that read files or run programs on this machine
-            are not shown: a web request must not change what they were when the process started.
+            are not shown: a web request must not change them.
         alias: another name of the option, with its dashes; empty if there is none.
     """
 

@@ -1,8 +1,8 @@
-"""The signals that ask a process to end, and what ends it before there is anything to lose.
+"""Signals that ask a process to end, and how it exits before a run has begun.
 
 SIGINT is Ctrl-C, SIGTERM a cancelled job or a stopped container, SIGHUP a closed terminal. A signal that was
-ignored when the process started stays so, as `nohup` and shells want it. SIGQUIT (Ctrl-\\) and SIGKILL are
-left alone: they always end the process at once.
+ignored when the process started stays ignored, as `nohup` and shells expect. SIGQUIT (Ctrl-\\) and SIGKILL
+are not handled: they always end the process at once.
 """
 
 import os
@@ -22,7 +22,7 @@ _SIGNAL_EXIT = 128
 
 
 def exit_code_of(number: int) -> int:
-    """Return the exit code of a process that a signal has ended before there was anything to judge."""
+    """Return the exit code of a process that a signal has ended before anything could be judged."""
     return _SIGNAL_EXIT + number
 
 
@@ -48,7 +48,7 @@ def exit_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Ignore them for the rest of the process: all is said and done, and its exit code is the verdict's.
+    """Ignore these signals from now on: the verdict is made, and the process exits with its exit code.
 
     Blocking counts where the system's default comes back, as when gevent's loop is taken down at the end.
     """
@@ -58,5 +58,5 @@ def ignore_signals() -> None:
 
 
 def nothing_judged(number: int) -> str:
-    """Return the line that says so."""
+    """Return the message that nothing was judged."""
     return f"ended by {signal.Signals(number).name} before the run began: nothing was judged"

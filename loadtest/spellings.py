@@ -1,17 +1,17 @@
-"""Read a text in every way in which it may spell another one: escapes, percent encoding, base64, hex.
+"""Decode a text in every way in which it may encode another one: escapes, percent encoding, base64, hex.
 
-A server that quotes a token does not quote it as it was sent: a URL has `%2f` for a slash, JSON `\\/` or
+A server may quote a token in another form than it was sent: a URL has `%2f` for a slash, JSON `\\/` or
 `\\u002f`, HTML `&#x2F;`, a header `Basic` and base64, and a log may hold one within the other. Those
-cannot be listed: each character has its own. So the text is read instead, and what was read is searched:
+cannot be listed, because each character has several. So the text is decoded, and the results are searched:
 
     View        a text in bytes (UTF-8), and which characters of the original each byte came from
-    views_of    the text itself, and what it says with one kind of escape resolved, then another
-    leaves_of   what runs of base64 and hex characters in a view stand for, from each place in a byte
+    views_of    the text itself, and the text with one kind of escape resolved, then another
+    leaves_of   the decoded runs of base64 and hex characters in a view, at each bit offset
 
-Two things are not resolved but left out of both sides of a comparison (`folded`): backslashes and quotes,
-which shells, `repr` and Markdown add in many ways, and which of space, line end and `+` it was.
+Two things are not resolved but ignored in comparisons (`folded`): backslashes and quotes, which shells,
+`repr` and Markdown add in many ways, and the difference between space, line end and `+`.
 
-Reading is bounded: `_DEPTH` escapes within each other, `MAX_VIEWS` views. This module knows no secrets.
+Decoding is bounded: `_DEPTH` nested escapes, `MAX_VIEWS` views. The secrets are in `loadtest.scrubber`.
 """
 
 import binascii
@@ -28,11 +28,11 @@ _DEPTH: Final = 3
 
 
 class View(NamedTuple):
-    """What a text says, read in one way.
+    """A text decoded in one way.
 
     Args:
-        data: UTF-8, or whatever bytes were spelled.
-        begins: for each byte, where in the original its spelling begins; None if that is the same number.
+        data: UTF-8, or any bytes that were encoded.
+        begins: for each byte, where in the original its spelling begins; None if the positions are equal.
         ends: where it ends.
     """
 
@@ -41,19 +41,19 @@ class View(NamedTuple):
     ends: Sequence[int] | None = None
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
-        """Return which characters of the original text some bytes came from; there must be a byte."""
+        """Return the characters of the original text that these bytes (at least one) came from."""
         if self.begins is None or self.ends is None:
             return begin, end
         return self.begins[begin], self.ends[end - 1]
 
 
 class Leaf(NamedTuple):
-    """What a run of base64 or hex characters in a view stands for.
+    """The decoded bytes of a run of base64 or hex characters in a view.
 
     Args:
         data: the bytes.
         start: where in the view their spelling begins.
-        bits: bits that each of its characters holds: 6 or 4.
+        bits: bits per character: 6 or 4.
         to_end: whether the run goes up to the view's end, where it may have been cut.
     """
 
@@ -68,7 +68,7 @@ class Leaf(NamedTuple):
 
 
 def utf8(text: str) -> bytes:
-    """Return a text in bytes; there may be lone surrogates in it."""
+    """Return a text as UTF-8; it may contain lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -80,14 +80,14 @@ def _plain(text: str) -> View:
     return View(utf8(text), begins, [at + 1 for at in begins])
 
 
-# What both sides of a comparison are without.
+# Removed from both sides of a comparison.
 
 _DROPPED: Final = b"\\'\"`"
 _ALIKE: Final = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f+", b" " * 10)
 
 
 def folded(data: bytes) -> bytes:
-    """Return bytes without quotes and backslashes, and with one kind of space, which `+` is in a form."""
+    """Return bytes without quotes and backslashes, and with one kind of space, also for a form's `+`."""
     return data.translate(_ALIKE, _DROPPED)
 
 
@@ -102,7 +102,7 @@ def trimmed(data: bytes) -> bytes:
 
 
 class Folded:
-    """Bytes with their folded form. Where each byte of it stands is found once: a server can repeat a token.
+    """Bytes with their folded form; the positions are computed once, because a server can repeat a token.
 
     Args:
         data: the bytes.
@@ -120,7 +120,7 @@ class Folded:
         self._kept: Sequence[int] = range(len(data)) if len(self.fold) == len(data) else ()
 
     def in_data(self, begin: int, end: int) -> tuple[int, int]:
-        """Return where in the bytes a part of their folded form is; there must be a byte."""
+        """Return the position in the bytes of a part of their folded form, which must not be empty."""
         if not self._kept:
             self._kept = [at for at, one in enumerate(self.data) if one not in _DROPPED]
         return self._kept[begin], self._kept[end - 1] + 1
@@ -239,7 +239,7 @@ def views_of(text: str) -> list[View]:
 
 
 def _read_on(views: list[View]) -> list[View]:
-    """Add to some views, which are changed, what they say with escapes resolved."""
+    """Extend these views, in place, by the results of resolving their escapes."""
     latest = views[:]
     seen = {view.data for view in views}
     for _ in range(_DEPTH):
@@ -269,7 +269,7 @@ Runs = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 
 
 def runs_for(least: int) -> Runs:
-    """Return the patterns of runs of base64 and hex characters that may stand for so many bytes."""
+    """Return the patterns of runs of base64 and hex characters that may encode this number of bytes."""
     return (
         re.compile(rb"[0-9A-Za-z+/_-]{%d,}" % -(-least * 8 // 6)),
         re.compile(rb"[0-9A-Fa-f]{%d,}" % (2 * least)),
@@ -277,7 +277,7 @@ def runs_for(least: int) -> Runs:
 
 
 def leaves_of(view: View, runs: Runs) -> Iterator[Leaf]:
-    """Yield what runs of base64 and hex characters in a view stand for, from each place in a byte."""
+    """Yield the decoded runs of base64 and hex characters in a view, at each bit offset."""
     base64, hexadecimal = runs
     data = view.data
     shown = len(data.rstrip(b"=."))
@@ -296,7 +296,7 @@ def leaves_of(view: View, runs: Runs) -> Iterator[Leaf]:
 
 
 def read_leaf(view: View, leaf: Leaf, runs: Runs) -> list[View]:
-    """Return what a leaf of a view says with its escapes resolved; nothing if it has none, or is no text."""
+    """Return the views of a leaf with its escapes resolved; none if it has no escapes or is not text."""
     data = leaf.data
     if not (any(sign in data for sign in _SIGNS) or any(pattern.search(data) for pattern in runs)):
         return []

@@ -7,7 +7,9 @@ break a table, markup can become a link, an error can quote a token. So untruste
     where it enters a record or a file    one_line, or scrubber.public_line if it may hold a secret
     where it is shown                     one_line in a terminal, markdown_* in Markdown; in HTML and XML
                                           one_line, then the escaping of their libraries
-    what goes to the terminal or a log    without_commands: a CI job reads it, too
+
+    where it goes to the terminal or a log
+                                          without_commands: a CI runner reads it, too
 
 `one_line` removes nothing silently: line ends and tabs become spaces, other unprintable characters become
 escapes, and a text that is too long ends in "...". It is idempotent. Secrets are removed before a text is
@@ -49,16 +51,16 @@ _WORKFLOW_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def without_commands(text: str) -> str:
-    """Return output with nothing in it that the runner of a CI job would take for a command.
+    """Return output in which a CI runner finds no commands.
 
-    GitHub's obeys `::add-mask::` where a line begins, and `##[add-mask]` anywhere in it (actions/runner,
-    ActionCommand). A server's words get to both places, the first where a long line is wrapped. The first
-    character of a command becomes its escape.
+    GitHub's runner obeys `::add-mask::` at the beginning of a line, and `##[add-mask]` anywhere in it
+    (actions/runner, ActionCommand). Text from a server can reach both places, the first where a long line is
+    wrapped. The first character of a command is replaced by its escape.
     """
     return _WORKFLOW_COMMAND.sub(lambda found: rf"{found[1]}\x3a" if found[1] is not None else r"\x23", text)
 
 
-# What may be secret by its looks or its place; `loadtest.scrubber` finds what is known to be.
+# Likely secrets, by their form or their place; `loadtest.scrubber` finds known ones.
 
 NAMES_OF_SECRETS = (
     r"token|secret|pass(?:word|wd|phrase)?|pwd|cookie|cred(?:ential)?s?|auth(?:orization)?|jwt|bearer"
@@ -127,7 +129,7 @@ def public_path(path: str) -> str:
 
 
 def public_host(url: str) -> str:
-    """Return a server's URL with `***` for each value in its query, but with all else as it was given."""
+    """Return a server's URL with `***` for each value in its query, and everything else unchanged."""
     bare, mark, _ = url.partition("?")
     return bare + public_path(url[len(bare) :]) if mark else url
 
@@ -191,7 +193,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def sentence(words: str) -> str:
-    """Write words as a sentence: with a full stop, unless they end as one already."""
+    """Write words as a sentence: add a full stop, unless there is an end mark already."""
     return words if not words or words.endswith((".", "?", "!")) else f"{words}."
 
 

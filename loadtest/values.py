@@ -1,4 +1,4 @@
-"""Kinds of value: how a setting's value is read, and what it must be.
+"""Kinds of value: how a setting's value is read and checked.
 
 Values come as text (command line, environment, web form) or as Python objects (class attributes). `read`
 accepts both, so every source is checked in the same way. A kind's text completes the sentence "--ws-rate must
@@ -73,7 +73,7 @@ class Number:
         """Return the number; see `Kind.read`.
 
         Args:
-            part: the part of the setting that the number is, if not all of it: `weight of close`.
+            part: the name of the part of the setting that is read, if not the whole: `weight of close`.
             hint: what to do; added to the error.
         """
         try:
@@ -120,7 +120,7 @@ class Whole(Number):
 
 
 def _digits(given: Any) -> Any:
-    """Return a number as given; refuse what only Python reads: `1_000`, and digits of other scripts."""
+    """Return a number as given; refuse Python-only forms: `1_000`, and digits of other scripts."""
     if isinstance(given, str) and not (given.isascii() and "_" not in given):
         raise ValueError
     return given
@@ -174,11 +174,11 @@ MAX_WEIGHTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """A whole number, or several of which each occurs as often as its weight says: `64=9,100000=1`.
+    """A whole number, or several with weights: `64=9,100000=1`.
 
     Args:
         number: kind of the numbers.
-        noun: what a number is, in the singular.
+        noun: the noun for a number in errors, in the singular.
     """
 
     number: Whole
@@ -186,7 +186,7 @@ class Weighted:
     metavar: str = "N[=WEIGHT],…"
 
     def read(self, given: Any, option: str) -> int | dict[int, float]:
-        """Return the number, or the weights of several in ascending order; a number without one has 1."""
+        """Return the number, or {number: weight} of several in ascending order; the default weight is 1."""
         weights: dict[int, float] = {}
         for number, weight in self._pairs(given, option):
             read = self.number.read(number, option, self.noun)
@@ -218,7 +218,7 @@ MAX_TEXT = 1 << 16
 
 
 def text_problem(text: str, *, one_line: bool = False) -> str:
-    """Return why a text cannot be used, as the rest of a sentence after the option; empty if it can.
+    """Return why a text cannot be used, to continue a sentence after the option; empty if it can.
 
     Args:
         text: the text.

@@ -1,4 +1,4 @@
-"""How a conversation begins: greeting, login, and the message that establishes. Pure."""
+"""The beginning of a conversation: greeting, login, and the message that establishes the session. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _ASKS: Final = re.compile(
 
 
 def asks_login(kind: Kind) -> bool:
-    """Return whether a message of the server asks for a login, by its name."""
+    """Return whether a server message requests a login, judging by its name."""
     return kind.says(_ASKS)
 
 
@@ -41,14 +41,14 @@ _LONGEST_OPENING: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a conversation begins.
+    """The beginning of a conversation.
 
     Args:
-        greeting: what the client says unasked.
-        login: what it says to messages of the server, by the kind of these.
+        greeting: messages that the client sends first, without being asked.
+        login: its answers to server messages, with the kind of these.
         established: the kind of message that establishes the session; None if none does.
-        by_id: whether it is the reply to the greeting, by its id.
-        setup: what the client says once, right after it: subscriptions.
+        by_id: whether it is the reply to the greeting, matched by id.
+        setup: messages that the client sends once, right after it: subscriptions.
         why: the evidence.
     """
 
@@ -61,12 +61,12 @@ class Opening:
 
 
 def find_opening(records: Sequence[Record], ids: Ids | None, aside: set[Kind]) -> Opening:
-    """Return how a conversation begins.
+    """Return the beginning of a conversation.
 
     Args:
-        records: of the conversation.
-        ids: how its requests are named.
-        aside: kinds of heartbeats, of answers to the server, and of what asks for those.
+        records: records of the conversation.
+        ids: the ids of its requests.
+        aside: kinds to ignore: heartbeats, answers to the server, and the messages that request these.
     """
     phase: list[Record] = []
     for record in records[:_LONGEST_OPENING]:
@@ -152,7 +152,7 @@ def _established(
     own = {name for record in greets if ids and (name := ids.of(record)) is not None}
     by_id = [record for record in phase if not record.sent and ids and ids.of(record) in own and own]
     if by_id:
-        return by_id[-1], True, "it answers the greeting, by its id"
+        return by_id[-1], True, "it answers the greeting, matched by id"
     once = [
         record
         for record in phase
@@ -161,12 +161,12 @@ def _established(
     later = [record for record in once if record.order > after]
     named = [record for record in later if record.kind.says(ESTABLISHES)]
     if named:
-        return named[0], False, "it comes once, before the first request, and is named so"
+        return named[0], False, "it occurs once, before the first request, and its name suggests it"
     if greets and later:
-        return later[0], False, "it comes once, after the client's greeting"
+        return later[0], False, "it occurs once, after the client's greeting"
     earlier = [record for record in once if record.kind.says(ESTABLISHES)]
     if earlier:
-        return earlier[-1], False, "it comes once, before the first request, and is named so"
+        return earlier[-1], False, "it occurs once, before the first request, and its name suggests it"
     if not greets and later and phase and later[0] is phase[0] and len(phase) <= 3:
-        return later[0], False, "it comes once and first"
+        return later[0], False, "it occurs once and is the first message"
     return None

@@ -1,4 +1,4 @@
-"""`loadtest dialect from`: a recording becomes a locustfile, and is played through it."""
+"""`loadtest dialect from`: convert a recording to a locustfile, and replay it through the dialect."""
 
 import shlex
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class ConnectionNotChosen(UsageError):
 
     Args:
         file: name of the recording.
-        table: its connections, a line each, for people.
+        table: its connections, one per line, for people.
     """
 
     def __init__(self, file: str, table: tuple[str, ...]) -> None:
@@ -40,12 +40,12 @@ class ConnectionNotChosen(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """A recording, converted.
+    """A converted recording.
 
     Args:
         inferred: the conversation.
-        locustfile: what was made of it.
-        replay: how the recording went through its dialect.
+        locustfile: the generated locustfile.
+        replay: the result of replaying the recording through its dialect.
     """
 
     inferred: Inferred
@@ -59,7 +59,7 @@ class Conversion:
 
     @property
     def guesses(self) -> int:
-        """How many guesses its comments name."""
+        """Number of guesses in its comments."""
         return self.source.count("# guess: ")
 
     @property
@@ -69,10 +69,10 @@ class Conversion:
         return 0 if good else 1
 
     def lines(self, output: str) -> list[str]:
-        """Return what is printed once the file is written.
+        """Return the lines to print after the file is written.
 
         Args:
-            output: its name, as typed.
+            output: name of the file, as typed.
         """
         known = recognised(self.inferred)
         protocol = known[0].title if known is not None else self.inferred.form.name
@@ -97,7 +97,7 @@ class Conversion:
         return one_line(shlex.join(command), 400)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as a document."""
+        """Return the result for JSON."""
         redactor = self.inferred.redactor
         known = recognised(self.inferred)
         return {
@@ -124,12 +124,12 @@ class Conversion:
 
 
 def converted(path: Path, *, number: int | None = None, form: str = "auto") -> Conversion:
-    """Return the locustfile for a recording, with how the recording went through it.
+    """Return the locustfile for a recording, with the result of the replay.
 
     Args:
-        path: of the recording.
-        number: of the connection; None for the only one with messages.
-        form: of its messages, one of `form_detection.FORMATS`.
+        path: path of the recording.
+        number: number of the connection; None for the only one with messages.
+        form: format of its messages, one of `form_detection.FORMATS`.
 
     Raises:
         UsageError: the recording cannot be read, or no connection was chosen.
@@ -160,13 +160,13 @@ def _chosen(recording: Recording, number: int | None, file: str) -> Connection:
         raise InvalidSetting("--connection", number, f"must be 1 to {len(recording.connections)} for {file}")
     if not chosen.frames:
         raise InvalidSetting(
-            "--connection", number, f"must be a connection with messages: {file} has none on this one"
+            "--connection", number, f"must be a connection with messages: this connection of {file} has none"
         )
     return chosen
 
 
 def connection_table(recording: Recording) -> tuple[str, ...]:
-    """Return the connections of a recording, a line each, below a heading."""
+    """Return the connections of a recording, one per line, below a heading."""
     redactor = Redactor(recording.secrets)
     rows = [
         (
@@ -190,7 +190,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def write_new(path: Path, source: str) -> None:
-    """Write a new file; never over an old one, which somebody may have mended.
+    """Write a new file; refuse to overwrite one, because the user may have edited it.
 
     Raises:
         InvalidSetting: the file exists, or cannot be written.
@@ -199,7 +199,7 @@ def write_new(path: Path, source: str) -> None:
         with create(path) as file:
             file.write(source.encode())
     except FileExistsError:
-        problem = "must be a new file: it exists, and may hold what you have mended"
+        problem = "must be a new file: this one exists and may have your changes"
         raise InvalidSetting("-o", str(path), problem) from None
     except OSError as error:
         raise InvalidSetting("-o", str(path), f"cannot be written: {error.strerror}") from None

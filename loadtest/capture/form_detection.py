@@ -1,4 +1,4 @@
-"""Which form the messages of a connection have. Pure."""
+"""Detects the format of a connection's messages. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,11 +31,11 @@ def detected(frames: Sequence[Frame], path: str, wanted: str = "auto") -> Form:
 
     Args:
         frames: the messages.
-        path: of the connection.
+        path: path of the connection.
         wanted: one of `FORMATS`.
 
     Raises:
-        UsageError: they are binary, and in no form that is known here.
+        UsageError: they are binary and in an unknown format.
     """
     if wanted == "msgpack":
         return MessagePack()
@@ -88,12 +88,12 @@ def _json_form(messages: Sequence[Data]) -> Json | None:
         return wrapped
     if _share(Json(), messages) >= _MOST and not _has_lines(messages):
         return Json(batches=any(_is_batch(message) for message in messages))
-    lines = Json("\n", name="JSON, a record a line")
+    lines = Json("\n", name="JSON, one record per line")
     return lines if _share(lines, messages) >= _MOST else None
 
 
 def _has_lines(messages: Sequence[Data]) -> bool:
-    """Return whether some messages hold several JSON records, a line each."""
+    """Return whether some messages have several JSON records, one per line."""
     return any(
         not _is_json(message) and len(Json("\n").read(message)) > 1
         for message in messages
@@ -146,7 +146,7 @@ def _words_form(texts: Sequence[Data]) -> Words | None:
 
 
 def _echoed(line: str, separator: str, later: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield where a line ends in a text of several words, and the later line that ends in it, too."""
+    """Yield positions where a line ends in a text of several words that also ends a later line."""
     words = line.split(separator)
     for at in range(1, min(len(words) - 1, 8)):
         tail = separator.join(words[at:])
@@ -160,6 +160,6 @@ def _unknown(binary: Sequence[bytes]) -> str:
     if _share(MessagePack(), binary) >= _MOST:
         return "the messages are binary and look like MessagePack: give --format msgpack"
     return (
-        "the messages are binary, in a format that is unknown here. Write the dialect yourself: "
+        "the messages are binary and in an unknown format. Write the dialect yourself: "
         "docs/dialect-protocols.md has an example for MQTT, docs/dialect-examples.md one for binary ids"
     )

@@ -1,9 +1,10 @@
-"""The check of a generated locustfile: it holds nothing but what the tool writes.
+"""Checks that a generated locustfile has only code that the tool writes.
 
-A recording is untrusted, and what is made of it runs: in the replay at once, in a test later. Its texts
-become literals and its names identifiers by construction (`python_source`). This is the second lock: the file
-is parsed, and each kind of statement and expression, each name, attribute and import must stand in a list. It
-is checked before the replay and before anything is written: a fault in the generator ends in an error.
+A recording is untrusted, and the code made from it runs: in the replay at once, in a test later. Its texts
+become literals and its names identifiers by construction (`python_source`). This check is the second barrier:
+the file is parsed, and every kind of statement and expression, every name, attribute and import must be in an
+allow list. It is checked before the replay and before anything is written, so a bug in the generator ends in
+an error.
 """
 
 import ast
@@ -15,11 +16,11 @@ from loadtest.text import one_line
 
 
 class ForeignCode(LoadtestError):
-    """A generated file holds code that the tool does not write: a fault in the tool.
+    """A generated file has code that the tool never writes: a bug in the tool.
 
     Args:
-        line: of the file.
-        what: was found there.
+        line: line number in the file.
+        what: the unexpected code.
     """
 
     def __init__(self, line: int, what: str) -> None:
@@ -28,8 +29,8 @@ class ForeignCode(LoadtestError):
         self.what = what
 
     def __str__(self) -> str:
-        said = f"line {self.line} of the generated locustfile has {self.what}, not written by the tool"
-        return f"{said}: nothing was run or written. Please report this"
+        said = f"line {self.line} of the generated locustfile has {self.what}, which the tool never writes"
+        return f"{said}. Nothing was run or written. Please report this"
 
 
 _NODES: Final = (
@@ -97,20 +98,20 @@ _MODULES: Final = {"json", "math", "re", "time", "uuid", "msgspec", "lt", "self"
 
 
 def check_code(source: str, names: Iterable[str] = ()) -> None:
-    """Check that generated code holds only what the tool writes.
+    """Check that generated code has only what the tool writes.
 
     Args:
         source: a file, or an expression.
-        names: what an expression may use beside its own.
+        names: further names that an expression may use.
 
     Raises:
-        ForeignCode: it does not, which is a fault in the tool.
+        ForeignCode: it has other code, which is a bug in the tool.
     """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
-        raise ForeignCode(line, f"an error of syntax ({one_line(str(error), 80)})") from None
+        raise ForeignCode(line, f"a syntax error ({one_line(str(error), 80)})") from None
     known = _BUILTINS | set(_bound(tree)) | {name for name in names if not name.startswith("__")}
     for node in ast.walk(tree):
         what = _foreign(node, known)
@@ -119,7 +120,7 @@ def check_code(source: str, names: Iterable[str] = ()) -> None:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that the file itself gives."""
+    """Yield the names that the file itself defines."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
@@ -135,7 +136,7 @@ def _bound(tree: ast.AST) -> Iterator[str]:
 
 
 def _foreign(node: ast.AST, known: set[str]) -> str:
-    """Return what is wrong with a node; empty if nothing is."""
+    """Return the forbidden part of a node; empty if it is allowed."""
     if not isinstance(node, _NODES):
         return f"{type(node).__name__}"
     match node:

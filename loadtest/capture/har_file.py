@@ -1,16 +1,16 @@
 """Read the WebSocket messages of a HAR file, as Chrome, Edge, Playwright and mitmproxy write them.
 
-The format (HAR 1.2, softwareishard.com/blog/har-12-spec) knows no WebSocket messages. Chrome adds to the
-entry of an upgrade, whose status is 101,
+The format (HAR 1.2, softwareishard.com/blog/har-12-spec) has no WebSocket messages. Chrome adds to the entry
+of an upgrade, whose status is 101,
 
     "_webSocketMessages": [{"type": "send"|"receive"|"error", "time": …, "opcode": 1|2|-1, "data": …}, …]
 
-and others follow it. Opcode 2 is binary, in base64; -1 is an error. `time` is Unix time in seconds, in
-Playwright's files in milliseconds, and -1 where timing is left out: its size tells, for each connection.
-Playwright may keep the messages in a file of their own, a JSON object a line, named by
-`response.content._file`: beside the .har, or in its .zip. Firefox and Safari write none.
+and the others do the same. Opcode 2 is binary, in base64; -1 is an error. `time` is Unix time in seconds, in
+Playwright's files in milliseconds, and -1 without timing: the size of the value shows the unit, for each
+connection. Playwright may store the messages in a separate file, one JSON object per line, named by
+`response.content._file`: beside the .har, or in its .zip. Firefox and Safari write no messages.
 
-Files are untrusted. Only what is used is decoded; sizes and counts are bounded.
+Files are untrusted. Only needed fields are decoded; sizes and counts are bounded.
 """
 
 import base64
@@ -98,7 +98,7 @@ class _Har(Struct):
 
 
 class _Message(Struct):
-    """A message; Chrome leaves out what it does not know."""
+    """A message; Chrome leaves out unknown fields."""
 
     type: str
     data: str = ""
@@ -114,7 +114,7 @@ class UnreadableRecording(UsageError):
     """A recording cannot be read.
 
     Args:
-        name: of the file.
+        name: name of the file.
         problem: what is wrong with it; continues the sentence after the name.
     """
 
@@ -156,7 +156,7 @@ def _of_zip(path: Path) -> Recording:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".har") and "/" not in name]
             if len(names) != 1:
-                problem = f"holds {counted(len(names), '.har file')}, but must hold one"
+                problem = f"has {counted(len(names), '.har file')}, but must have one"
                 raise UnreadableRecording(path.name, problem)
 
             def member(name: str) -> bytes:
@@ -170,7 +170,7 @@ def _of_zip(path: Path) -> Recording:
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         with archive.open(name) as file:
-            data = file.read(MAX_BYTES + 1)  # what the archive says of its size may be false
+            data = file.read(MAX_BYTES + 1)  # the size in the archive may be false
     except KeyError:
         raise UnreadableRecording(name, "is not in the .zip") from None
     except (zipfile.BadZipFile, EOFError, OSError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
@@ -181,7 +181,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _bounded(beside: _Beside, name: str) -> _Beside:
-    """Return the function with a limit to what it returns in all: connections may name one file again."""
+    """Return the function with a limit on its total output: several connections may name the same file."""
     left = MAX_BYTES
 
     def read(file: str) -> bytes:
@@ -189,22 +189,22 @@ def _bounded(beside: _Beside, name: str) -> _Beside:
         data = beside(file)
         left -= len(data)
         if left < 0:
-            raise UnreadableRecording(name, f"names files of over {MAX_BYTES >> 20} MB in all")
+            raise UnreadableRecording(name, f"names files of over {MAX_BYTES >> 20} MB in total")
         return data
 
     return read
 
 
 def parsed(data: bytes, name: str, beside: _Beside) -> Recording:
-    """Return the recording that the content of a HAR file holds.
+    """Return the recording in the content of a HAR file.
 
     Args:
         data: the content.
-        name: of the file, for errors.
+        name: name of the file, for errors.
         beside: returns the content of a file that the HAR names.
 
     Raises:
-        UnreadableRecording: as of `read_recording`.
+        UnreadableRecording: see `read_recording`.
     """
     log = _log(data.removeprefix(b"\xef\xbb\xbf"), name)
     if len(log.entries) > MAX_ENTRIES:
@@ -235,7 +235,7 @@ _ESCAPE: Final = re.compile(
 
 
 def _without_halves(data: bytes) -> bytes:
-    """Return JSON with a replacement character for each half of a surrogate pair: scripts cut texts so."""
+    """Return JSON with a replacement character for each lone surrogate, as left by scripts that cut texts."""
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], data)
 
 
@@ -300,7 +300,7 @@ def _connection(entry: _Entry, number: int, name: str, beside: _Beside) -> Conne
 
 
 def _url(text: str) -> str:
-    """Return a URL; the root of nowhere for what is none, such as `http://[`."""
+    """Return a URL; for invalid text such as `http://[`, one that leads nowhere."""
     try:
         urlsplit(text).port  # noqa: B018  # raises for a port that is no number
     except ValueError:
@@ -341,7 +341,7 @@ def _decoded(data: Raw | bytes, kind: Any) -> Any:
 
 
 def _unit(times: list[float]) -> float:
-    """Return how many of the unit of these times are a second."""
+    """Return the number of units of these times per second."""
     return 1000.0 if max(times, default=0) >= _MILLISECONDS_FROM else 1.0
 
 
@@ -367,4 +367,4 @@ def _no_messages(log: _Log, connections: list[Connection]) -> str:
     if connections:
         found = counted(len(connections), "WebSocket connection")
         return f"has {found} but no messages. {RECORDERS}"
-    return f"has no WebSocket connection. Open the page with the recorder running, then export. {RECORDERS}"
+    return f"has no WebSocket connection. Start recording, reload the page, then export. {RECORDERS}"

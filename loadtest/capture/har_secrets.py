@@ -1,4 +1,4 @@
-"""The secrets that the requests of a HAR file show: cookies, credentials, passwords of login forms. Pure.
+"""Secrets in the requests of a HAR file: cookies, credentials, passwords of login forms. Pure.
 
 "Sanitized" exports leave out cookies and the header Authorization, but neither URLs nor bodies.
 """
@@ -55,7 +55,7 @@ class _Entry(Struct):
 
 
 def secrets_of(raw: Raw) -> set[str]:
-    """Return the secrets that one entry of a HAR file shows; none if it is of another form."""
+    """Return the secrets in one entry of a HAR file; none if the entry is malformed."""
     try:
         entry = msgspec.json.decode(raw, type=_Entry)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -74,7 +74,7 @@ def _values(entry: _Entry) -> Iterator[str]:
     if (response := entry.response) is not None:
         yield from _of_message(response.headers, response.cookies)
         said = _of_body(response.content.text)
-        yield from (value for value in said if _ISSUED.fullmatch(value))  # no label of a form: "Password"
+        yield from (value for value in said if _ISSUED.fullmatch(value))  # not a form's label: "Password"
 
 
 def _of_message(headers: list[_Pair], cookies: list[_Pair]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Heartbeats of the client, and what it answers at once: pongs and acknowledgements. Pure."""
+"""The client's heartbeats, and its immediate answers: pongs and acknowledgements. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Beat:
     """Heartbeats of the client.
 
     Args:
-        kind: of the message.
+        kind: kind of the message.
         every_s: seconds between two.
         why: the evidence.
     """
@@ -71,11 +71,11 @@ def _beat(kind: Kind) -> Beat | None:
 
 
 def answers_without_ids(records: Sequence[Record], taken: set[Kind]) -> dict[Kind, Kind]:
-    """Return the client's kinds that answer one of the server's at once, by their names: pong to ping.
+    """Return the client's kinds that immediately answer one of the server's, by their names: pong to ping.
 
     Args:
-        records: of the conversation.
-        taken: kinds that are something else.
+        records: records of the conversation.
+        taken: kinds with another meaning.
     """
     before: dict[Kind, list[Kind | None]] = {}
     last: Record | None = None
@@ -97,12 +97,12 @@ def answers_without_ids(records: Sequence[Record], taken: set[Kind]) -> dict[Kin
 
 
 def copies_of(kind: Kind, asked: Kind, known: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-    """Return which values an answer takes from the message it answers: own path, path there.
+    """Return the values that an answer copies from the message it answers: own path, path there.
 
     Args:
-        kind: of the answers.
-        asked: of the messages that they answer.
-        known: the copy by which an answer finds its message, if there is one.
+        kind: kind of the answers.
+        asked: kind of the messages that they answer.
+        known: the copied value that matches an answer to its message, if there is one.
     """
     pairs = list(_pairs(kind, asked, known))
     taken = {own for own, _ in known}
@@ -123,7 +123,7 @@ def copies_of(kind: Kind, asked: Kind, known: Sequence[tuple[Path, Path]]) -> li
 
 
 def _is_telling(value: object) -> bool:
-    """Return whether a value is hardly the same by chance."""
+    """Return whether two equal values of this kind are unlikely by chance."""
     return (isinstance(value, str) and len(value) >= 4) or (isinstance(value, int | float) and value >= 1000)
 
 
@@ -142,6 +142,6 @@ def _agree(record: Record, asked: Record, known: Sequence[tuple[Path, Path]]) ->
 
 
 def answering_set(answering: dict[Kind, Answering], plain: dict[Kind, Kind]) -> set[Kind]:
-    """Return the kinds of answers, and of what they answer."""
+    """Return the kinds of answers, and of the messages they answer."""
     asked = {answer.asked for answer in answering.values()} | set(plain.values())
     return {*answering, *plain, *asked}

@@ -1,6 +1,6 @@
 """Source of the functions that a generated locustfile needs to read and write messages of one form.
 
-They do what the forms of `loadtest.capture.message_forms` do; replaying the recording shows that they do.
+They do the same as the forms in `loadtest.capture.message_forms`; the replay checks this.
 """
 
 from typing import Final
@@ -9,8 +9,8 @@ from typing import Final
 def quoted(text: str) -> str:
     """Return a text as a Python literal of ASCII characters, in double quotes if these need no escape.
 
-    Every text of a recording goes through here: no character of it can end the literal or be invisible.
-    Python itself writes the literal; a text without any quote may stand between quotes of either kind.
+    Every text of a recording goes through here: none of its characters can end the literal or be invisible.
+    Python itself writes the literal; a text without quotes may have either kind around it.
     """
     literal = ascii(text)
     return literal if "'" in text or '"' in text else f'"{literal[1:-1]}"'
@@ -25,13 +25,13 @@ def keep(session: lt.DialectSession, number: Any, piece: Any) -> None:
 
 
 def kept(session: lt.DialectSession, number: Any) -> str:
-    """Return the whole text of a streamed reply, whose last message has come."""
+    """Return the whole text of a streamed reply after its last message."""
     return "".join(session.memory.setdefault("pieces", {}).pop(number, ()))
 '''
 
 HALVES: Final = '''
 def acknowledged(session: lt.DialectSession, sequence: Any) -> lt.Incoming | None:
-    """Return what the reply to a request without a text means: half of it, unless the text came before."""
+    """Interpret a reply without a text: it is only a part of the reply until the text has arrived, too."""
     if isinstance(sequence, str):
         return None
     texts = session.memory.setdefault("returned", {})
@@ -42,7 +42,7 @@ def acknowledged(session: lt.DialectSession, sequence: Any) -> lt.Incoming | Non
 
 
 def returned(session: lt.DialectSession, text: Any) -> lt.Incoming:
-    """Return what a text means that comes beside the replies: the other half, or another client's."""
+    """Interpret a text that arrives apart from the replies: this session's own, or another client's."""
     own = session.sequence_of(text)
     if own is None:
         return lt.Push()
@@ -65,13 +65,13 @@ def records(data: lt.Data) -> list[Any]:
 RECORD_OF: Final = '''
 
 def record_of(message: object) -> str:
-    """Return a record."""
+    """Return an object as a record."""
     return json.dumps(message) + SEPARATOR
 '''
 
 BATCHES: Final = '''
 def records(data: lt.Data) -> list[Any]:
-    """Return the records of a message: of a batch, or its only one."""
+    """Return the records of a message: those of a batch, or a single one."""
     message = json.loads(data)
     return message if isinstance(message, list) else [message]
 '''
@@ -84,7 +84,7 @@ def records(data: lt.Data) -> list[Any]:
 
 MESSAGE_PACK: Final = '''
 def unpacked(data: lt.Data) -> Any:
-    """Return what a binary message holds."""
+    """Return the content of a binary message."""
     if isinstance(data, str):
         raise ValueError("is text, not MessagePack")
     return msgspec.msgpack.decode(data)
@@ -98,7 +98,7 @@ def unpacked(data: lt.Data) -> dict[str, Any]:
     """Return a packet as a dict."""
     found = PACKET.fullmatch(str(data))
     if found is None:
-        raise ValueError("is not a packet of Socket.IO")
+        raise ValueError("is not a Socket.IO packet")
     kind, namespace, number, content = found.groups()
     packet: dict[str, Any] = {"packet": kind}
     if namespace:
@@ -111,7 +111,7 @@ def unpacked(data: lt.Data) -> dict[str, Any]:
 
 
 def packed(packet: dict[str, Any]) -> str:
-    """Return the packet of a dict."""
+    """Return a dict as a packet."""
     namespace = f"{packet['namespace']}," if "namespace" in packet else ""
     data = packet.get("data", "")
     content = data if isinstance(data, str) else json.dumps(data)
@@ -127,7 +127,7 @@ def unpacked(data: lt.Data) -> dict[str, Any]:
 
 
 def packed(frame: dict[str, Any]) -> str:
-    """Return the frame of a dict."""
+    """Return a dict as a frame."""
     headers = [f"{name}:{value}" for name, value in frame["headers"].items()]
     return "\n".join([frame["command"], *headers, "", f"{frame['body']}\0"])
 '''
@@ -144,6 +144,6 @@ def words(data: lt.Data) -> list[str]:
 
 
 def line(said: list[str]) -> str:
-    """Return a line of these words."""
+    """Return these words as a line."""
     return SEPARATOR.join(said) + END
 '''

@@ -1,4 +1,4 @@
-"""Ids of requests in the generated code: from the sequence number, or made anew and remembered. Pure."""
+"""Ids of requests in the generated code: from the sequence number, or new ones that are stored. Pure."""
 
 from loadtest.capture.inferred import Inferred, Said, Speech
 from loadtest.capture.message_ids import Ids, Style
@@ -7,7 +7,7 @@ from loadtest.capture.redaction import Redactor
 
 
 def keeps_ids(inferred: Inferred) -> bool:
-    """Return whether ids need a memory: they are random, or greetings and heartbeats have some, too."""
+    """Return whether ids must be stored: they are random, or greetings and heartbeats have ids, too."""
     ids = inferred.ids
     if ids is None:
         return False
@@ -18,9 +18,9 @@ def keeps_ids(inferred: Inferred) -> bool:
 
 
 def opening_owner(inferred: Inferred, said: Said) -> str:
-    """Return whose id a message has that belongs to the opening, as an expression.
+    """Return the owner of the id in a message of the opening, as an expression.
 
-    The reply to `greeting` establishes the session; that may be the login, which the server has asked for.
+    The reply to the owner `greeting` establishes the session; this may be the login that the server requests.
     """
     ids, established = inferred.ids, inferred.established
     names: set[str | None] = set()
@@ -37,7 +37,7 @@ def opening_owner(inferred: Inferred, said: Said) -> str:
 
 
 def id_code(inferred: Inferred, owner: str) -> str:
-    """Return the expression for the id of a message; `owner` is `sequence`, or says what it is instead."""
+    """Return the expression for the id of a message; `owner` is `sequence`, or a name for other messages."""
     ids, redactor = inferred.ids, inferred.redactor
     assert ids is not None
     if keeps_ids(inferred):
@@ -51,11 +51,11 @@ def id_code(inferred: Inferred, owner: str) -> str:
 
 
 def ids_source(ids: Ids, redactor: Redactor, *, greets: bool) -> str:
-    """Return the functions that make ids and remember whose they are.
+    """Return the functions that create ids and store their owners.
 
     Args:
-        ids: how requests are named.
-        redactor: knows what must not be written.
+        ids: the ids of requests.
+        redactor: hides the secrets of the recording.
         greets: whether the reply to the greeting establishes the session.
     """
     returned = "int" if ids.style is Style.NUMBER else "str"
@@ -74,16 +74,16 @@ def ids_source(ids: Ids, redactor: Redactor, *, greets: bool) -> str:
     greeting = '    if owner == "greeting":\n        return lt.Established()\n' if greets else ""
     return (
         f"def new_id(session: lt.DialectSession, owner: int | str) -> {returned}:\n"
-        '    """Return the id of a new message, and remember whose it is: a request\'s sequence number."""\n'
+        '    """Return the id of a new message, and store its owner: a request\'s sequence number."""\n'
         f'{make}    session.memory.setdefault("ids", {{}})[number] = owner\n'
         '    if owner == "greeting":\n        session.memory["greeting"] = number\n'
         "    return number\n\n\n"
         "def owner_of(session: lt.DialectSession, number: object, *, last: bool = False) -> Any:\n"
-        '    """Return whose id this is, -1 if nobody\'s; forget it after the last message with it."""\n'
+        '    """Return the owner of an id, -1 if unknown; forget it after the last message with this id."""\n'
         '    ids = session.memory.get("ids", {})\n'
         "    return ids.pop(number, -1) if last else ids.get(number, -1)\n\n\n"
         "def reply_to(session: lt.DialectSession, number: object, *text: Any) -> lt.Incoming | None:\n"
-        '    """Return what the reply to a message with this id means, and the text in it."""\n'
+        '    """Interpret the reply to the message with this id, and the text in it."""\n'
         "    owner = owner_of(session, number, last=True)\n"
         f"{greeting}"
         "    return None if isinstance(owner, str) else lt.Reply(owner, *text)\n"

@@ -1,4 +1,4 @@
-"""What a recorded conversation means: the steps of the inference, in their order. Pure."""
+"""Infers the meaning of a recorded conversation: the steps, in their order. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ _LEAST: Final = 20
 
 
 def _first(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """Return the messages that are looked at: the first ones, at least `_LEAST` of them."""
+    """Return the messages to analyse: the first ones, at least `_LEAST` of them."""
     size = 0
     for count, frame in enumerate(frames[:MAX_INFERRED]):
         size += len(frame.data)
@@ -53,16 +53,16 @@ def _first(frames: Sequence[Frame]) -> Sequence[Frame]:
 def infer(
     connection: Connection, redactor: Redactor, *, wanted: str = "auto", later: Sequence[Connection] = ()
 ) -> Inferred:
-    """Return what the conversation on a connection means.
+    """Infer the meaning of the conversation on a connection.
 
     Args:
-        connection: the recorded one.
-        redactor: knows the secrets of the recording; learns those of the server's messages.
-        wanted: the form of the messages, one of `form_detection.FORMATS`.
+        connection: the recorded connection.
+        redactor: has the secrets of the recording; learns those in the server's messages.
+        wanted: the format of the messages, one of `form_detection.FORMATS`.
         later: further connections to the same endpoint.
 
     Raises:
-        UsageError: the messages are in no form that is known here.
+        UsageError: the messages are in an unknown format.
     """
     looked_at = _first(connection.frames)
     form = detected(looked_at, connection.path, wanted)
@@ -114,10 +114,10 @@ def _understood(inferred: Inferred, later: Sequence[Connection]) -> Inferred:
     if left := len(frames) - len(_first(frames)):
         inferred.left = left
         inferred.notes.append(
-            f"from the first {len(frames) - left:,} messages; {left:,} more were not looked at"
+            f"from the first {len(frames) - left:,} messages; {left:,} more were not analysed"
         )
     if told := told_by(kinds):
-        inferred.notes.insert(0, f"{told} tells the kinds of messages apart")
+        inferred.notes.insert(0, f"{told} distinguishes the kinds of messages")
     return inferred
 
 
@@ -125,22 +125,22 @@ def _note_opening(
     inferred: Inferred, opening: Opening, said: dict[Kind, Said], heard: dict[Kind, Heard]
 ) -> None:
     inferred.greeting = [
-        record  # one that is said again is a request like the others, unless it establishes the session
+        record  # a repeated one is a request like the others, unless it establishes the session
         for record in opening.greeting
         if record.kind.count == 1 or opening.established is not None
     ]
     inferred.established, inferred.establishing_id = opening.established, opening.by_id
     for record in opening.greeting:
         if record.kind.count == 1:  # further ones are requests, too
-            said[record.kind] = Said(record.kind, Speech.GREETING, "it comes first")
+            said[record.kind] = Said(record.kind, Speech.GREETING, "it is the first message")
     for asked, record in opening.login:
         if record.kind not in said:
             step = said[record.kind] = Said(
                 record.kind, Speech.LOGIN, f"it follows {asked.label}", answers=asked
             )
-            heard[asked] = Heard(asked, Meaning.ASKING, "the client goes on only then", answer=step)
+            heard[asked] = Heard(asked, Meaning.ASKING, "the client continues only after it", answer=step)
     if opening.established is not None and not opening.by_id:
-        setup = [Said(record.kind, Speech.SETUP, "it follows at once") for record in opening.setup]
+        setup = [Said(record.kind, Speech.SETUP, "it follows immediately") for record in opening.setup]
         said.update((one.kind, one) for one in setup)
         heard[opening.established] = Heard(opening.established, Meaning.ESTABLISHED, opening.why, setup=setup)
 
@@ -154,7 +154,7 @@ def _note_answer(
 ) -> None:
     if asked in heard or kind in said:
         return
-    why = f"the client answers {asked.label} at once ({evidence(kind.count, asked.count)})"
+    why = f"the client answers {asked.label} immediately ({evidence(kind.count, asked.count)})"
     copies = copies_of(kind, asked, copies)
     if fields := ", ".join(shown(own) for own, _ in copies):
         why += f", with its {fields}"
@@ -163,7 +163,7 @@ def _note_answer(
 
 
 def _note_replies(inferred: Inferred, said: dict[Kind, Said], heard: dict[Kind, Heard]) -> None:
-    """Note what the client's other messages ask, and what answers them: by ids, by texts, by order."""
+    """Record the client's other requests and their replies: by ids, by texts, by order."""
     records, kinds, ids = inferred.records, inferred.kinds, inferred.ids
     tied, tied_heard = by_ids(records, ids, set(said))
     said.update((one.kind, one) for one in tied)
@@ -181,7 +181,7 @@ def _note_replies(inferred: Inferred, said: dict[Kind, Said], heard: dict[Kind, 
     for kind in kinds:
         if not kind.sent and kind not in heard:
             fails = is_failure(kind)
-            meaning, why = (Meaning.FAILED, "its name") if fails else (Meaning.PUSH, "nothing asks for it")
+            meaning, why = (Meaning.FAILED, "its name") if fails else (Meaning.PUSH, "no request precedes it")
             heard[kind] = Heard(kind, meaning, why)
 
 
@@ -231,7 +231,7 @@ def _records_like(inferred: Inferred, connection: Connection) -> list[Record]:
 
 
 def _learn(records: Sequence[Record], redactor: Redactor) -> None:
-    """Let the redactor see what the server says: it issues tokens, too."""
+    """Let the redactor learn from the server's messages: they may issue tokens."""
     asked = ""
     for record in records:
         texts = [(path, value) for path, value in leaves(record.tree) if isinstance(value, str)]
@@ -243,16 +243,16 @@ def _learn(records: Sequence[Record], redactor: Redactor) -> None:
 
 
 def _learn_answer(texts: Sequence[tuple[Path, str]], asked: str, redactor: Redactor) -> None:
-    """Let the redactor see the answer to a question for a secret: alone, or where it is no name."""
+    """Let the redactor learn the answer to a question for a secret: the whole text, or the values in it."""
     for path, value in texts:
         if value and (len(texts) == 1 or name_of(path).lower() not in TELLING):
             redactor.place(asked, value, is_column=True)
 
 
 def _whole(frames: Sequence[Frame], form: Form) -> Sequence[Frame]:
-    """Return the messages of a Socket.IO connection as if it had not begun with HTTP polling.
+    """Return the messages of a Socket.IO connection as if it had begun without HTTP polling.
 
-    Its first messages then went over HTTP, and `2probe`, `3probe` and `5` move it to the WebSocket.
+    With polling, its first messages go over HTTP, and `2probe`, `3probe` and `5` move it to the WebSocket.
     """
     if form.name != "Socket.IO" or not frames or frames[0].data != "2probe":
         return frames
@@ -262,5 +262,5 @@ def _whole(frames: Sequence[Frame], form: Form) -> Sequence[Frame]:
 
 
 def described_ids(ids: Ids) -> str:
-    """Write how requests are named, with the evidence."""
-    return f"field {shown(ids.path)} ties replies to requests ({evidence(ids.answered, ids.asked)})"
+    """Describe the ids of requests, with the evidence."""
+    return f"field {shown(ids.path)} matches replies to requests ({evidence(ids.answered, ids.asked)})"

@@ -1,4 +1,4 @@
-"""What an inference found out about a conversation. Pure."""
+"""The inferred meaning of a conversation. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,30 +14,30 @@ from loadtest.capture.trees import Path
 
 
 class Speech(Enum):
-    """Why the client says something."""
+    """The purpose of a client message."""
 
     GREETING = "begins the conversation"
     LOGIN = "is a step of the login"
-    SETUP = "follows the established session at once"
+    SETUP = "immediately follows the established session"
     HEARTBEAT = "is a heartbeat"
-    ANSWER = "answers the server at once"
-    REQUEST = "asks, and one message answers"
-    STREAM = "asks, and several messages answer"
+    ANSWER = "immediately answers the server"
+    REQUEST = "is a request with one reply"
+    STREAM = "is a request with a streamed reply"
     SEND = "gets no reply"
 
 
 class Meaning(Enum):
-    """What a message of the server means."""
+    """The meaning of a server message."""
 
     ESTABLISHED = "the session is established"
     REPLY = "a reply"
-    ROOM = "the client's own text, or one of another client"
+    ROOM = "a text of this client or of another one"
     PART = "a part of a streamed reply"
     FAILED = "an error"
     RESTORED = "the restored history"
-    ASKING = "asks the client, which answers at once"
+    ASKING = "a question that the client answers immediately"
     PUSH = "a push"
-    IGNORED = "answers a heartbeat"
+    IGNORED = "an answer to a heartbeat"
 
 
 @dataclass(slots=True, eq=False)
@@ -46,13 +46,13 @@ class Said:
 
     Args:
         kind: its messages.
-        speech: why they are sent.
+        speech: their purpose.
         why: the evidence.
-        text_path: where the user's text stands; None if there is none that the server returns or answers.
-        checked: whether the text comes back where the dialect reads it.
-        remembered: paths of values that the server has told, with their names in `session.memory`.
-        first_own: paths of those that the client said itself at first: a token that the server renews.
-        answers: the kind that it answers at once, with (own path, path there) of what it copies.
+        text_path: path of the user's text; None if there is none that the server returns or answers.
+        checked: whether the text is returned in a field that the dialect reads.
+        remembered: paths of values from earlier server messages, with their names in `session.memory`.
+        first_own: paths of those that the client chose itself at first: a token that the server renews.
+        answers: the kind that it immediately answers, with (own path, path there) of the copied values.
     """
 
     kind: Kind
@@ -73,25 +73,25 @@ class Heard:
 
     Args:
         kind: its messages.
-        meaning: what they mean.
+        meaning: their meaning.
         why: the evidence.
-        id_path: of the id that names the request; None for the oldest one.
-        text_path: where the text of the request comes back.
-        piece_path: of a piece of the text in a part of a streamed reply.
+        id_path: path of the request's id; None for the oldest request.
+        text_path: path of the request's text, if it is returned.
+        piece_path: path of a piece of the text in a part of a streamed reply.
         gathers: whether the reply is the end of such pieces.
-        beside: whether the text of a request comes back in this message, and its reply is another one.
-        halves: whether it is such a reply: it counts once the text has come back, too.
+        beside: whether it returns the text of a request, whose reply is another message.
+        halves: whether it is such a reply, which counts only when the text has been returned, too.
         end: path and value that only the last part of a streamed reply has.
-        fine: path and value of what says that all is well; another value there is an error.
-        detail_path: of the server's words about an error.
-        number_path: of a number that counts pushes.
-        time_path: of the server's clock, with the factor that makes it milliseconds.
-        session_path, thread_path: of the ids of the session that stay the same.
-        texts_path: of the list with the restored history, and the path of the text in each item.
+        fine: path and value that mean success; another value there is an error.
+        detail_path: path of the server's error message.
+        number_path: path of a number that counts pushes.
+        time_path: path of the server's clock, with the factor that converts it to milliseconds.
+        session_path, thread_path: paths of the ids of the session that stay the same.
+        texts_path: path of the list with the restored history, and the path of the text in each item.
         own_role: key and value of the client's own items in that list; None if all are its own.
-        remembers: names in `session.memory` for values that the client says later, by their paths.
-        answer: what the client says at once.
-        setup: what the client says at once when the session is established.
+        remembers: names in `session.memory` for values that the client sends later, by their paths.
+        answer: the client's immediate answer.
+        setup: the client's messages immediately after the session is established.
     """
 
     kind: Kind
@@ -119,27 +119,27 @@ class Heard:
 
 @dataclass(slots=True, kw_only=True)
 class Inferred:
-    """A conversation, understood as far as it could be.
+    """A conversation with its inferred meaning.
 
     Args:
-        connection: the recorded one.
-        form: of its messages.
-        redactor: knows its secrets.
-        records: of the connection, in order.
-        kinds: of its messages.
-        ids: how requests are named; None if they are not.
+        connection: the recorded connection.
+        form: form of its messages.
+        redactor: has its secrets.
+        records: records of the connection, in order.
+        kinds: kinds of its messages.
+        ids: the ids of requests; None if they have none.
         said: the client's kinds.
         heard: the server's kinds.
-        greeting: what the client says first on each connection.
-        resuming: what it says first on a later connection, if that is of another form.
-        resumes_with: name in `session.memory` of what the server told for that.
-        establishing_id: whether the reply to the greeting, named by its id, establishes the session.
+        greeting: the client's first messages on each connection.
+        resuming: its first messages on a later connection, if they differ.
+        resumes_with: name in `session.memory` of the value from the server that they contain.
+        establishing_id: whether the reply to the greeting, matched by id, establishes the session.
         heartbeat_s: seconds between heartbeats; None if there are none.
         identifies: whether the recording shows that an id of the session stays the same.
         path_ids: names of those ids, by their values in the connection's path.
-        left: how many messages of the connection were not looked at.
-        ordered: whether replies came in the order of their requests.
-        notes: guesses about no kind of message in particular.
+        left: number of messages of the connection that were not analysed.
+        ordered: whether replies arrived in the order of their requests.
+        notes: guesses that do not belong to one kind of message.
     """
 
     connection: Connection
@@ -168,5 +168,5 @@ class Inferred:
         return [heard for heard in self.heard.values() if heard.meaning is meaning]
 
     def speeches(self, *speeches: Speech) -> list[Said]:
-        """Return the client's kinds that are sent for one of these reasons."""
+        """Return the client's kinds with one of these purposes."""
         return [said for said in self.said.values() if said.speech in speeches]

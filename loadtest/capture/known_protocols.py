@@ -1,7 +1,7 @@
-"""Protocols that many speak: how a recording shows one, and the bundled dialect that speaks it.
+"""Common protocols: how to recognise one in a recording, and the bundled dialect for it.
 
-This is a seam: one row a protocol. The locustfile says which protocol it is, and names the dialect where one
-of that name comes with the tool (`bundled`).
+This is a seam: one row per protocol. The locustfile names the protocol, and its dialect if the tool bundles
+one (`bundled`).
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ class KnownProtocol:
     """A protocol that is recognised.
 
     Args:
-        dialect: name of the bundled dialect that speaks it.
-        title: for people.
-        recognises: returns what shows the protocol in a conversation; empty if nothing does.
+        dialect: name of the bundled dialect for it.
+        title: name for people.
+        recognises: returns the evidence for the protocol in a conversation; empty if there is none.
     """
 
     dialect: str
@@ -29,7 +29,7 @@ class KnownProtocol:
 
 
 def _socket_io(inferred: Inferred) -> str:
-    return "its packets, and EIO= in the path" if inferred.form.name == "Socket.IO" else ""
+    return "its packets and EIO= in the path" if inferred.form.name == "Socket.IO" else ""
 
 
 def _signalr(inferred: Inferred) -> str:
@@ -67,13 +67,13 @@ KNOWN: Final = (
     KnownProtocol("signalr", "SignalR (JSON hub protocol)", _signalr),
     KnownProtocol("graphql", "GraphQL (graphql-transport-ws)", _graphql),
     KnownProtocol("jsonrpc", "JSON-RPC 2.0", _json_rpc),
-    KnownProtocol("llm", "a realtime API of a language model", _llm),
+    KnownProtocol("llm", "the Realtime API of a language model", _llm),
 )
 """In the order in which they are tried."""
 
 
 def recognised(inferred: Inferred) -> tuple[KnownProtocol, str] | None:
-    """Return the protocol of a conversation with what shows it; None if it is none of these."""
+    """Return the protocol of a conversation with the evidence; None if it is none of these."""
     for known in KNOWN:
         shown_by = known.recognises(inferred)
         if shown_by:

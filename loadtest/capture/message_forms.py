@@ -1,7 +1,7 @@
-"""How messages are read into trees, and what a locustfile needs to read and write them so. Pure.
+"""Forms of messages: how to read them into trees, and the code for it in a locustfile. Pure.
 
-A form reads a message as one or more trees: several where a message holds a record a line, or a batch.
-What is in no form (a `ping` among JSON, say) stays as it is, text or bytes: a plain message.
+A form reads a message as one or more trees: several if a message has one record per line, or is a batch. A
+message in another form (such as a `ping` among JSON) is a plain message: its text or bytes, unchanged.
 """
 
 import json
@@ -26,7 +26,7 @@ class Form(Protocol):
         imports: modules that the generated code needs.
         helpers: source of functions that the generated code needs.
         reading: expression that reads the message `data`.
-        hints: paths of what tells kinds of messages apart, where the form itself says so.
+        hints: paths that distinguish the kinds of messages, if the form defines them.
     """
 
     @property
@@ -89,7 +89,7 @@ class Json:
     """JSON objects or arrays.
 
     Args:
-        separator: stands between and after the records of a message; None if each message is one record.
+        separator: between and after the records of a message; None if each message is one record.
         batches: whether an array of objects is a batch of records.
         wrapped: whether each message is an array of records, which are arrays.
     """
@@ -126,7 +126,7 @@ class Json:
         if self.separator is not None:
             trees = [_json(record) for record in text.split(self.separator) if record.strip()]
             if not trees:
-                raise ValueError("holds no record")
+                raise ValueError("has no record")
             return trees
         tree = _json(text)
         if self.wrapped:
@@ -161,7 +161,7 @@ def is_wrapped(tree: Tree) -> bool:
 
 
 def unread(data: Tree, form: Form) -> str:
-    """Return why a message that is in no form should be in one; empty if it need not."""
+    """Return why a message that looks like MessagePack or JSON could not be read; empty for any other."""
     if isinstance(data, bytes):
         if form.name != "MessagePack":
             return ""
@@ -201,7 +201,7 @@ class MessagePack:
         except (msgspec.MsgspecError, RecursionError, UnicodeError, TypeError) as error:
             raise ValueError(str(error)) from None
         if not isinstance(tree, dict | list) or is_too_deep(tree) or not _is_plain(tree):
-            raise ValueError("it is no map or array, or has keys or values that JSON has not")
+            raise ValueError("it is not a map or array, or has keys or values that JSON does not have")
         return [tree]
 
     def write(self, trees: Sequence[Tree], *, binary: bool) -> Data:
@@ -264,7 +264,7 @@ PACKET: Final = re.compile(r"([0-3]|4[0-4]|[56])(?:(/[^,]{0,200}),)?(\d*)(.*)", 
 
 @dataclass(frozen=True, slots=True)
 class HeadedFrames:
-    """A command, a header a line, an empty line, a body, a NUL: as STOMP's."""
+    """A command, one header per line, an empty line, a body, a NUL: as in STOMP."""
 
     name: str = "frames of a command, headers and a body"
     imports: tuple[str, ...] = ("typing.Any",)
@@ -298,9 +298,9 @@ class Words:
     """Lines of words.
 
     Args:
-        separator: between two words.
+        separator: text between two words.
         end: ends each line.
-        splits: how often a line is split, by its first word; the last word is the rest of the line.
+        splits: number of times to split a line, by its first word; the last word is the rest of the line.
     """
 
     separator: str
@@ -341,7 +341,7 @@ WORD: Final = re.compile(r"[A-Za-z][\w.:/-]{0,30}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Texts without any inner form: what an echo server returns."""
+    """Texts without any structure, as for an echo server."""
 
     name: str = "text"
     imports: tuple[str, ...] = ()
@@ -351,7 +351,7 @@ class Text:
     several: bool = False
 
     def read(self, data: Data) -> list[Tree]:
-        raise ValueError("has no inner form")
+        raise ValueError("has no structure")
 
     def write(self, trees: Sequence[Tree], *, binary: bool) -> Data:
         raise NotImplementedError

@@ -1,8 +1,8 @@
-"""Which field of a reply names its request. Pure.
+"""Finds the ids that match replies to requests. Pure.
 
-An id is a value that the client makes for each message anew and the server gives back. Many fields come back;
-an id is rather called `id`, is short, and has no spaces. One field of the requests has the ids; in the
-server's messages it may be another field for each kind (`id`, `re`, `part`).
+An id is a value that the client creates for each message and the server returns. Many fields are returned;
+an id is typically called `id`, is short, and has no spaces. One field of the requests has the ids; in the
+server's messages the field may differ for each kind (`id`, `re`, `part`).
 """
 
 import re
@@ -29,7 +29,7 @@ _TIME_NAME = re.compile(r"(?i)time|^ts$|date|(?:^|_)at$|_?at_ms$|sent|now")
 
 
 class Style(Enum):
-    """How ids are made."""
+    """The form of ids."""
 
     NUMBER = "numbers"
     DIGITS = "numbers as text"
@@ -40,18 +40,18 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ids:
-    """How requests are named.
+    """The ids of requests.
 
     Args:
-        path: of the id in the client's messages.
-        paths: of the id in the server's, by kind.
-        style: how ids are made.
-        first: the smallest number, where ids are numbers.
-        prefix: before the number.
-        length: of random ids.
-        asked: requests with an id.
-        answered: of these, those whose id came back.
-        matched: server messages with an id of a request.
+        path: path of the id in the client's messages.
+        paths: its path in the server's messages, by kind.
+        style: form of the ids.
+        first: the smallest number, if ids are numbers.
+        prefix: text before the number.
+        length: length of random ids.
+        asked: number of requests with an id.
+        answered: number of these whose id was returned.
+        matched: number of server messages with an id of a request.
     """
 
     path: Path
@@ -80,7 +80,7 @@ def _is_id(value: Any) -> bool:
 
 
 def after_login_word(tree: Tree, path: Path) -> bool:
-    """Return whether a text of a line is a secret by the word before it: `AUTH hunter2`."""
+    """Return whether a word of a line is a secret because of the word before it: `AUTH hunter2`."""
     if not isinstance(tree, list) or len(path) != 1 or not isinstance(path[0], int) or not path[0]:
         return False
     word, value = at(tree, (path[0] - 1,)), at(tree, path)
@@ -103,12 +103,12 @@ _RECENT: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A kind of client message that answers a message of the server with the id of that.
+    """A kind of client message that answers a server message and repeats its id.
 
     Args:
         asked: the server's kind.
-        path: of the id in the client's answer.
-        asked_path: of the id in the server's message.
+        path: path of the id in the client's answer.
+        asked_path: path of the id in the server's message.
     """
 
     asked: Kind
@@ -117,7 +117,7 @@ class Answering:
 
 
 def answering_kinds(records: Sequence[Record]) -> dict[Kind, Answering]:
-    """Return the client's kinds that answer the server by ids which the server has made."""
+    """Return the client's kinds that answer the server with ids created by the server."""
     found: dict[Kind, set[Answering]] = {}
     made_by_client: set[str] = set()
     recent: list[tuple[Kind, dict[Any, list[Path]]]] = []
@@ -150,7 +150,7 @@ def _named_ids(record: Record) -> list[tuple[Path, Any]]:
 
 
 def _answers(kind: Kind, answer: Answering) -> bool:
-    """Return whether the ids differ, as a room's would not, or the name says so."""
+    """Return whether the ids differ (those of a room would not), or the name suggests an id."""
     values = [str(value) for value in kind.values(answer.path)]
     return kind.says(ANSWERS) or (len(values) > 1 and len(set(values)) >= 0.9 * len(values))
 
@@ -168,10 +168,10 @@ def _may_name(path: Path) -> bool:
 
 
 def find_ids(records: Sequence[Record]) -> Ids | None:
-    """Return how the requests of a conversation are named; None if they are not.
+    """Return the ids of a conversation's requests; None if there are none.
 
     Args:
-        records: without those that answer the server by its own ids.
+        records: the records, except for answers to the server with its own ids.
     """
     sent, received = _values(records, sent=True), _values(records, sent=False)
     by_kind: _Said = {}
@@ -198,7 +198,7 @@ _Said = dict[tuple[Kind, Path], list[tuple[int, str]]]
 
 
 def _likelihood(path: Path, values: Sequence[str]) -> float:
-    """Return how much a field looks like one of ids: its name, and no text or time."""
+    """Return how likely a field has ids: by its name, and because it is neither a text nor a time."""
     name = name_of(path)
     likely = 1.0
     if _ID_NAME.search(name) or not name:
@@ -211,7 +211,7 @@ def _likelihood(path: Path, values: Sequence[str]) -> float:
 
 
 def _ids(path: Path, values: Sequence[tuple[int, str, Record]], by_kind: _Said) -> Ids | None:
-    """Return how requests are named if this field names them, None if it does not."""
+    """Return the ids of requests if this field has them, None if it does not."""
     first: dict[str, int] = {}
     for order, value, _ in values:
         first.setdefault(value, order)
@@ -240,10 +240,10 @@ class _Field:
     """A field of the client's messages that may have ids.
 
     Args:
-        path: of it.
-        named: whether its name says so.
+        path: its path.
+        named: whether its name suggests ids.
         sample: one of its values.
-        first: where each value stood first.
+        first: the first position of each value.
     """
 
     path: Path
@@ -253,12 +253,12 @@ class _Field:
 
 
 def _known(said: Sequence[tuple[int, str]], first: Mapping[str, int]) -> list[str]:
-    """Return those values of the server that the client had said before."""
+    """Return the server's values that the client had sent before."""
     return [value for order, value in said if value in first and first[value] < order]
 
 
 def _places(field: _Field, by_kind: _Said) -> dict[Kind, Path]:
-    """Return where the server's messages have these ids again, by kind."""
+    """Return the paths of these ids in the server's messages, by kind."""
     best: dict[Kind, tuple[float, Path, bool]] = {}
     for (kind, path), said in by_kind.items():
         known = _known(said, field.first)
@@ -305,7 +305,7 @@ def _style(sample: Any, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _common(texts: Sequence[str]) -> str:
-    """Return what all texts begin with."""
+    """Return the common prefix of all texts."""
     least, most = min(texts), max(texts)
     length = next(
         (at for at, (one, other) in enumerate(zip(least, most, strict=False)) if one != other), len(least)

@@ -1,7 +1,7 @@
-"""Kinds of messages: those of one direction that say the same thing about different matters. Pure.
+"""Kinds of messages: messages in one direction with the same type. Pure.
 
-Most protocols name the kind in a field: `type`, `event`, `op`. Such a field is known by its name, or
-by having few values that look like names. Where there is none, messages with the same keys are of one kind.
+Most protocols have the type in a field: `type`, `event`, `op`. Such a field is recognised by its name, or by
+having few values that look like names. Without such a field, messages with the same keys are of one kind.
 """
 
 import re
@@ -24,11 +24,11 @@ class Kind:
 
     Args:
         sent: whether the client sends them.
-        constants: what tells them apart: paths and their values.
-        keys: of the top level, where constants do not tell them apart.
-        length: of the top level, if it is a list.
+        constants: paths and values that distinguish the kind.
+        keys: keys of the top level, if there are no such constants.
+        length: length of the top level, if it is a list.
         plain: the text, if it is a plain message.
-        label: for people, and for names in code.
+        label: name for people, and for names in code.
     """
 
     sent: bool
@@ -41,33 +41,33 @@ class Kind:
 
     @property
     def count(self) -> int:
-        """How many of them there are."""
+        """Number of its messages."""
         return len(self.records)
 
     def values(self, path: Path) -> list[Any]:
-        """Return what stands at a path in those that have it."""
+        """Return the values at a path, of the messages that have it."""
         found = (at(record.tree, path) for record in self.records)
         return [value for value in found if value is not MISSING]
 
     def says(self, pattern: re.Pattern[str]) -> bool:
-        """Return whether the label matches a pattern in lower case, words apart."""
+        """Return whether the label, in lower case and split into words, matches a pattern."""
         spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|[_.:/-]+", " ", self.label)
         return bool(pattern.search(spaced.lower()))
 
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One record of a message: mostly all of it.
+    """One record of a message; most messages have only one.
 
     Args:
         order: its place among all records of the connection.
         frame: its message's place among those of the connection, from 0.
         sent: whether the client sent it.
         at_s: when, in seconds; None if unknown.
-        tree: what it says; a plain message's text or bytes.
-        plain: whether it is in no form.
+        tree: its content; a plain message's text or bytes.
+        plain: whether its message is a plain message.
         binary: whether its message is binary.
-        kind: to which it belongs.
+        kind: the kind to which it belongs.
     """
 
     order: int
@@ -132,7 +132,7 @@ MAX_KINDS: Final = 200
 
 
 def looks_random(value: str) -> bool:
-    """Return whether a text looks like an id that was made at random, not like a name."""
+    """Return whether a text looks like a random id, not like a name."""
     return bool(_RANDOM.fullmatch(value))
 
 
@@ -157,7 +157,7 @@ _SIGNAL = re.compile(r"(?i)\W?(?:ping|pong|heart-?beat|keep-?alive|hb|ack|ok|noo
 
 
 def _words(records: Sequence[Record], form: Form) -> set[str]:
-    """Return the plain texts that mean what they say; others are texts of users."""
+    """Return the plain texts that are fixed words of the protocol; others are texts of users."""
     texts = Counter(record.tree for record in records if record.plain and isinstance(record.tree, str))
     if form.name == "text":
         return {text for text in texts if _SIGNAL.fullmatch(text)}
@@ -192,7 +192,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _telling(trees: Sequence[Tree], hints: Sequence[Path], redactor: Redactor) -> list[Path]:
-    """Return the paths whose values tell kinds apart, at most two."""
+    """Return the paths whose values distinguish kinds, at most two."""
     if hints:
         return list(hints)
     maps = [tree for tree in trees if isinstance(tree, dict)]
@@ -276,7 +276,7 @@ def _are_names(values: Sequence[Any], redactor: Redactor) -> bool:
 
 
 def evidence(part: int, whole: int) -> str:
-    """Write how often something was so: `41 of 41`."""
+    """Write how often something was observed: `41 of 41`."""
     return f"{part:,} of {whole:,}"
 
 
@@ -285,6 +285,6 @@ _NUMBERING = re.compile(r"(?i)(?:i|n|idx|index|seq|no|num|number|ref|id|[a-z]{1,
 
 
 def told_by(kinds: Sequence[Kind]) -> str:
-    """Write which fields tell kinds apart."""
+    """Write the fields that distinguish kinds."""
     paths = dict.fromkeys(path for kind in kinds for path, _ in kind.constants)
     return ", ".join(map(shown, paths))

@@ -1,4 +1,4 @@
-"""Functions and constants that write what the client says, and the expressions in them. Pure."""
+"""Functions and constants that write the client's messages, and the expressions in them. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ class Body:
     """A function or constant of the locustfile that writes messages of one kind and form.
 
     Args:
-        name: in the locustfile.
+        name: its name in the locustfile.
         said: the kind.
         source: its definition.
-        parameters: paths of the values that it is given, with their names.
-        constant: whether it is no function.
-        names: of the locustfile, for long calls.
-        calls: names for what it returned for long arguments, by the call.
+        parameters: paths of the values that it takes, with their names.
+        constant: whether it is a constant instead of a function.
+        names: names of the locustfile, for long calls.
+        calls: names for its results with long arguments, by the call.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Body:
     calls: dict[str, str] = field(default_factory=dict)
 
     def called(self, record: Record) -> str:
-        """Return the expression for a body that says what a record said."""
+        """Return the expression for the message of a record."""
         if not self.parameters:
             return self.name
         values = (at(record.tree, path) for path in self.parameters)
@@ -63,7 +63,7 @@ class Body:
         return self.calls[call]
 
     def definitions(self) -> str:
-        """Return its source, and that of what it returned for long arguments."""
+        """Return its source, and that of its results for long arguments."""
         lines = (f"{name} = {self._laid_out(call, name)}\n" for call, name in self.calls.items())
         called = "".join(lines)
         return f"{self.source}\n\n{called}" if called else self.source
@@ -79,7 +79,7 @@ class Body:
 
 
 def place_code(place: Place) -> str:
-    """Return the expression for what stands in the place of a secret."""
+    """Return the expression that replaces a secret."""
     return "session.token" if place.is_token else f"session.data[{quoted(place.name)}]"
 
 
@@ -103,7 +103,7 @@ class MessageWriter:
 
     Args:
         inferred: the conversation.
-        names: of the locustfile.
+        names: names of the locustfile.
     """
 
     def __init__(self, inferred: Inferred, names: Names) -> None:
@@ -119,7 +119,7 @@ class MessageWriter:
         return {name for record in self._inferred.greeting if (name := ids.of(record)) is not None}
 
     def body(self, record: Record) -> Body:
-        """Return the body that says what a record said."""
+        """Return the body that writes a record."""
         said = self._inferred.said[record.kind]
         key = (record.kind, self._form_of(record))
         variants = [body for (kind, _), body in self.bodies.items() if kind is record.kind]
@@ -149,7 +149,7 @@ class MessageWriter:
         return self._defined(said, tree, label, parameters, binary=first.binary)
 
     def plain_code(self, said: Said, first: Record) -> Any:
-        """Return what stands for a plain message, a text or bytes: without what is secret in it."""
+        """Return the code for a plain message, a text or bytes, without its secrets."""
         data: Any = first.tree
         if isinstance(data, str):
             data = Code("session.text(sequence)") if said.text_path == () else self._text("", data)
@@ -204,7 +204,7 @@ class MessageWriter:
         records: Sequence[Record] = (),
         copies: Mapping[Path, str] | None = None,
     ) -> Any:
-        """Return what a record said, with expressions for what is new in each message."""
+        """Return a record's tree, with expressions for the values that are new in each message."""
 
         def change(path: Path, value: Any) -> Any:
             if copies and path in copies:
@@ -218,7 +218,7 @@ class MessageWriter:
     def _value(
         self, said: Said, record: Record, path: Path, value: Any, owner: str, records: Sequence[Record]
     ) -> Any:
-        """Return what stands for a value of the recording: an expression for what is another each time."""
+        """Return the code for a recorded value: an expression if it differs in each message."""
         ids = self._inferred.ids
         if (
             said.speech is not Speech.ANSWER
@@ -320,7 +320,7 @@ class MessageWriter:
 
 
 def _first_with(record: Record, value: Any) -> Path:
-    """Return the first path of a value: Python evaluates what stands there first."""
+    """Return the first path of a value, which Python evaluates first."""
     return next(path for path, found in leaves(record.tree) if found == value)
 
 
@@ -362,7 +362,7 @@ _CLOCK_ERROR_S: Final = 300.0
 
 
 def _clock(value: float, path: Path, records: Sequence[Record]) -> Any:
-    """Return the client's clock where a number was that, the number otherwise."""
+    """Return an expression for the client's clock if the number was a time, else the number."""
     for unit, code in ((1000.0, "round(time.time() * 1000)"), (1.0, "round(time.time())")):
         pairs = [(at(one.tree, path), one.at_s) for one in records]
         if all(
@@ -392,6 +392,6 @@ def guess(text: str, indent: int = 0) -> str:
 
 
 def described_text(said: Said) -> str:
-    """Write where the user's text stands, with the evidence."""
+    """Write the path of the user's text, with the evidence."""
     where = "the whole message" if said.text_path == () else f"field {shown(said.text_path or ())}"
     return f"{where} is the user's text: {said.text_why}"

@@ -1,7 +1,7 @@
-"""Where the user's own text stands: in what the client says, and where the server returns it. Pure.
+"""Finds the user's own text in the client's messages, and where the server returns it. Pure.
 
-Such a text becomes `session.text(sequence)`, which is new in each message, so that the tool can check what
-comes back. What the server reads as a name (a symbol, a room) must stay as it is.
+Such a text becomes `session.text(sequence)`, which is new in each message, so that the tool can check the
+returned one. A text that the server reads as a name (a symbol, a room) must stay unchanged.
 """
 
 import re
@@ -32,7 +32,7 @@ _CODE = re.compile(r"[{}<>]|^https?:|^/")
 
 
 def may_be_text(path: Path, value: Any) -> bool:
-    """Return whether a value may be a text that a user has typed."""
+    """Return whether a value may be a text typed by a user."""
     name = name_of(path)
     if not isinstance(value, str) or not value or is_secret_name(name) or is_email_name(name):
         return False
@@ -44,19 +44,19 @@ def may_be_text(path: Path, value: Any) -> bool:
 
 
 def holds(value: Any, text: str) -> bool:
-    """Return whether a value is a text, or holds it, if it is long enough not to be found by chance."""
+    """Return whether a value is a text, or contains it if it is too long to be there by chance."""
     return isinstance(value, str) and (value == text or (len(text) >= 4 and text in value))
 
 
 @dataclass(slots=True)
 class _Found:
-    """What came back of the texts in one field of a kind of requests.
+    """The returned texts of one field of a kind of requests.
 
     Args:
-        path: of the field.
-        places: where the server's messages held them, with how often.
-        pieces: fields of streamed replies that held them in pieces, with how often.
-        beside: places in messages beside the replies, with how often.
+        path: path of the field.
+        places: fields of the server's messages that had them, with counts.
+        pieces: fields of streamed replies that had them in pieces, with counts.
+        beside: fields of messages other than the replies, with counts.
     """
 
     path: Path
@@ -66,14 +66,14 @@ class _Found:
 
     @property
     def count(self) -> int:
-        """How many came back."""
+        """Number of returned texts."""
         return self.places.total() + self.pieces.total() + self.beside.total()
 
 
 def find_texts(
     records: Sequence[Record], ids: Ids | None, said: Sequence[Said], heard: dict[Kind, Heard]
 ) -> None:
-    """Note where the texts of requests stand, and where the server's messages hold them again."""
+    """Record the fields of requests with texts, and the fields in which the server returns them."""
     answers = dict(answers_of(records, ids))
     for one in said:
         if one.speech not in (Speech.REQUEST, Speech.STREAM, Speech.SEND):
@@ -88,7 +88,7 @@ def find_texts(
             one.text_why = f"the server returns it ({evidence(best.count, looked_at)})"
             _note_places(one, best, answers, heard, looked_at)
         elif one.speech is not Speech.SEND and _TEXT_NAME.match(name_of(best.path)):
-            one.text_path, one.text_why = best.path, "its name, and the server answers it"
+            one.text_path, one.text_why = best.path, "its name, and the server replies to the message"
 
 
 def _note_places(
@@ -98,7 +98,7 @@ def _note_places(
     heard: dict[Kind, Heard],
     looked_at: int,
 ) -> None:
-    for (kind, place), _ in reversed(found.places.most_common()):  # the likeliest place last
+    for (kind, place), _ in reversed(found.places.most_common()):  # the most likely place last
         said.checked |= _note(heard, kind, place)
     if found.pieces:
         path = found.pieces.most_common(1)[0][0]
@@ -109,11 +109,11 @@ def _note_places(
         replies = {heard[one.kind] for record in said.kind.records for one in answers.get(record, ())}
         whole = times == looked_at and len(replies) == 1 and all(_is_bare(reply) for reply in replies)
         if whole and kind not in heard:
-            why = f"field {shown(place)} holds the text of a request; another message is its reply"
+            why = f"field {shown(place)} has the text of a request, whose reply is another message"
             heard[kind] = Heard(kind, Meaning.ROOM, why, text_path=place, beside=True)
             for reply in replies:
                 reply.halves = True
-                reply.why += f"; it counts once the text has come back in {kind.label}, too"
+                reply.why += f"; it counts only after {kind.label} has returned the text, too"
             said.checked = True
 
 
@@ -122,7 +122,7 @@ def _is_bare(heard: Heard) -> bool:
 
 
 def _note_pieces(path: Path, answers: Sequence[Sequence[Record]], heard: Mapping[Kind, Heard]) -> bool:
-    """Note in which parts the pieces of a text stand, and what ends them; return whether all is known."""
+    """Record the parts with the pieces of a text, and their end; return whether both are known."""
     ends = {heard[records[-1].kind] for records in answers if records and records[-1].kind in heard}
     ends = {one for one in ends if one.meaning is not Meaning.FAILED}
     if not ends or not all(one.end is not None or one.meaning is Meaning.REPLY for one in ends):
@@ -156,7 +156,7 @@ def _returned(
     answers: Mapping[Record, Sequence[Record]],
     heard: Mapping[Kind, Heard],
 ) -> _Found:
-    """Return how many texts at a path came back, and where."""
+    """Return how many texts at a path were returned, and where."""
     found = _Found(path)
     for record in kind.records[:_SAMPLE]:
         text = at(record.tree, path) if path else record.tree
@@ -206,7 +206,7 @@ def _places_of(text: str, following: Sequence[Record]) -> Iterator[tuple[Kind, P
 
 
 def _joined(text: str, answers: Sequence[Record]) -> Path | None:
-    """Return the field in which the parts of a streamed reply make up the text; None if none does."""
+    """Return the field whose pieces in a streamed reply make up the text; None if there is none."""
     pieces: dict[Path, str] = {}
     for record in answers:
         for path, value in leaves(record.tree):
@@ -216,11 +216,11 @@ def _joined(text: str, answers: Sequence[Record]) -> Path | None:
 
 
 def _note(heard: dict[Kind, Heard], kind: Kind, place: Path) -> bool:
-    """Note that messages of a kind hold the text; return whether they answer its request."""
+    """Record that messages of a kind contain the text; return whether they are replies to its request."""
     one = heard.get(kind)
     if one is None:
         heard[kind] = Heard(
-            kind, Meaning.ROOM, f"field {shown(place)} holds the text of a message", text_path=place
+            kind, Meaning.ROOM, f"field {shown(place)} has the text of a message", text_path=place
         )
         return True
     if (

@@ -1,8 +1,8 @@
 """Python source from trees, texts and names of a recording. Pure.
 
-A recording is untrusted, and its texts end up in a program. So every text becomes a literal of ASCII
-characters (`helper_sources.quoted`), every comment stays on its lines, and names are made of letters, digits
-and underscores that no keyword or name of the program takes.
+A recording is untrusted, and its texts become part of a program. So every text becomes a literal of ASCII
+characters (`helper_sources.quoted`), a comment cannot end early, and names consist of letters, digits and
+underscores and never equal a keyword or another name of the program.
 """
 
 import builtins
@@ -26,7 +26,7 @@ INDENT: Final = "    "
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression that stands in a tree in place of a value."""
+    """An expression in a tree, in place of a value."""
 
     text: str
 
@@ -36,9 +36,9 @@ class Call:
     """A call with one argument.
 
     Args:
-        head: up to the opening bracket.
+        head: text up to the opening bracket.
         argument: a tree.
-        tail: from the closing bracket on.
+        tail: text from the closing bracket on.
     """
 
     head: str
@@ -56,8 +56,8 @@ _NAMED: Final = re.compile(r"[a-z_][\w.]*(?: \+ \d+|\[\"\w+\"\])?", re.ASCII)
 def joined(parts: Sequence[str | Code]) -> str:
     """Return the expression for a text with values in it.
 
-    Nothing is escaped here: an f-string holds only characters that need no escape. All other texts become
-    literals that are added.
+    Nothing is escaped here: an f-string has only characters that need no escape. Other texts become literals,
+    joined with +.
     """
     plain = all(_PLAIN.fullmatch(part) for part in parts if isinstance(part, str))
     if plain and all(_NAMED.fullmatch(part.text) for part in parts if isinstance(part, Code)):
@@ -92,8 +92,8 @@ def laid_out(tree: Any, indent: int, before: int = 0, after: int = 0) -> str:
 
     Args:
         tree: dicts, lists, scalars and `Code`.
-        indent: levels of indentation of the line it begins on.
-        before: columns on that line before it, with the indentation.
+        indent: indentation levels of its first line.
+        before: columns before it on that line, including the indentation.
         after: columns that follow its last character.
     """
     line = expression(tree)
@@ -121,7 +121,7 @@ def laid_out(tree: Any, indent: int, before: int = 0, after: int = 0) -> str:
 
 
 def _pieces(text: str, room: int) -> list[str]:
-    """Return a text as literals that follow each other, each within the room."""
+    """Return a text as consecutive literals, each within the given width."""
     pieces, begin = [], 0
     while begin < len(text):
         end = min(len(text), begin + room - 2)
@@ -188,7 +188,7 @@ _TAKEN: Final = frozenset(
 
 
 class Names:
-    """Gives out names, each once."""
+    """Creates unique names."""
 
     def __init__(self) -> None:
         self._taken = set(_TAKEN)

@@ -24,11 +24,11 @@ class Case:
     """A case of `read`.
 
     Args:
-        pattern: that the message must match.
-        lines: statements, indented below it.
+        pattern: the pattern that the message must match.
+        lines: the statements, indented below it.
         why: the evidence.
-        weight: cases with more conditions come first.
-        branches: conditions within it.
+        weight: number of conditions; cases with more come first.
+        branches: number of conditions within it.
     """
 
     pattern: str
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(slots=True)
 class Node:
-    """A part of a pattern: what must stand at each step below it, or itself."""
+    """A part of a pattern: the nodes below it, or a pattern for the value itself."""
 
     below: dict[str | int, "Node"] = field(default_factory=dict)
     code: str = "_"
@@ -53,7 +53,7 @@ class Node:
         node.code = code
 
     def tree(self, length: int | None = None) -> Any:
-        """Return the pattern as a tree of source; a list of this length must have no more items."""
+        """Return the pattern as a tree of source; `length` fixes the number of items of a list."""
         if not self.below:
             return Code(self.code)
         if all(isinstance(step, int) for step in self.below):

@@ -1,4 +1,4 @@
-"""The method `read` of the generated dialect: a case for each kind of message of the server. Pure."""
+"""The method `read` of the generated dialect, with a case for each kind of server message. Pure."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ class ReadWriter:
 
     Args:
         inferred: the conversation.
-        messages: writes what the client says at once.
+        messages: writes the client's immediate answers.
     """
 
     def __init__(self, inferred: Inferred, messages: MessageWriter) -> None:
@@ -32,7 +32,7 @@ class ReadWriter:
         self._messages = messages
 
     def source(self) -> str:
-        """Return the method, with another one for single records where a message may hold several."""
+        """Return the method, with another one for single records if a message may have several."""
         form = self._inferred.form
         plain = [
             line for heard in self._ordered() if heard.kind.records[0].plain for line in self._plain(heard)
@@ -200,7 +200,7 @@ class ReadWriter:
         )
 
     def _conditions(self, heard: Heard, more: Mapping[Path, Any]) -> tuple[Node, int]:
-        """Return what a message of this kind must have, and how much that is."""
+        """Return the pattern for a message of this kind, and its number of conditions."""
         node, weight = Node(), 0
         public = self._inferred.redactor.public
         for path, value in (*heard.kind.constants, *more.items()):
@@ -212,7 +212,7 @@ class ReadWriter:
         return node, -1000 if heard.kind.label == "others" else weight
 
     def _capture(self, heard: Heard, node: Node) -> dict[str, str]:
-        """Add to a pattern what the result needs; return the names of that by its use."""
+        """Add captures for the result to a pattern; return their names by their use."""
         names, captured = Names(), dict[str, str]()
         public = self._inferred.redactor.public
         for use, path in self._captures(heard):
@@ -289,7 +289,7 @@ class ReadWriter:
                 kept = f"keep(session, {names.get('number', 'None')}, {names.get('piece')})"
                 return [kept, part] if "piece" in names else [part]
             case Meaning.FAILED:
-                detail = f"str({names['detail']})" if "detail" in names else '"the server says no more"'
+                detail = f"str({names['detail']})" if "detail" in names else '"no error message"'
                 return [f"return lt.Failed({_last(seq)}, {detail})"]
             case Meaning.ESTABLISHED:
                 return self._established(heard, names)
@@ -359,9 +359,9 @@ class ReadWriter:
         return form.writing(tree, binary=record.binary)
 
     def _unseen_kinds(self) -> list[Case]:
-        """Return cases for kinds that the recording does not have: it is only a sample."""
+        """Return cases for kinds that are not in the recording, which is only a sample."""
         if self._inferred.form.name == "Socket.IO":
-            why = "other events are pushes; 44 refuses the login"
+            why = "other events are pushes; 44 refuses the connection"
             refused = 'return lt.AuthRequired(str(refused.get("data")))'
             return [
                 Case('{"packet": "42"}', ["return lt.Push()"], why, -2),
@@ -380,12 +380,12 @@ class ReadWriter:
         node = Node()
         public = self._inferred.redactor.public
         node.put(tuple(public(step) if isinstance(step, str) else step for step in path), "str(kind)")
-        why = "the recording has no other kinds: those named as errors are errors, others are pushes"
+        why = "kinds not in the recording: those with error in their name are errors, others are pushes"
         line = 'return lt.Failed(None, kind) if "error" in kind.lower() else lt.Push()'
         return [Case(expression(node.tree()), [line], why, -2)]
 
     def _unseen_error(self, cases: Sequence[Case]) -> list[Case]:
-        """Return a case for errors like those that most protocols send, if the recording has none."""
+        """Return a case for errors in their most common form, if the recording has none."""
         ids = self._inferred.ids
         path = next(iter(ids.paths.values()), None) if ids is not None else None
         if path is None or len(path) != 1 or not isinstance(path[0], str):
@@ -396,7 +396,7 @@ class ReadWriter:
             return []
         seq = self._sequence("number")
         key = quoted(self._inferred.redactor.public(path[0]))
-        why = "the recording has no error; this is how most protocols send one"
+        why = "the recording has no error; this is their most common form"
         return [
             Case(
                 f'{{{key}: number, "error": error}}', [f"return lt.Failed({_last(seq)}, str(error))"], why, -1
@@ -405,7 +405,7 @@ class ReadWriter:
 
 
 def _listed(line: str) -> str:
-    """Return a statement that returns a list of what it returned."""
+    """Return the statement with its result wrapped in a list."""
     if line == "return None":
         return "return []"
     return f"return [{line.removeprefix('return ')}]" if line.startswith("return lt.") else line

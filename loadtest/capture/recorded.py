@@ -1,4 +1,4 @@
-"""What a recording holds: connections, and the messages on them. Pure."""
+"""A recording: connections, and the messages on them. Pure."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ class Frame:
     Args:
         sent: whether the client sent it.
         data: the message.
-        at_s: when, in seconds of Unix time; None if the recording does not say.
+        at_s: Unix time in seconds; None if not recorded.
     """
 
     sent: bool
@@ -31,7 +31,7 @@ class Connection:
         frames: its messages in the order of the recording.
         headers: of the request, by lower-case name.
         answered: headers of the response, by lower-case name.
-        errors: what went wrong on the connection, in the browser's words.
+        errors: errors of the connection, as reported by the browser.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Connection:
 
     @property
     def endpoint(self) -> tuple[str, str]:
-        """Server and path without query: what connections to the same endpoint have in common."""
+        """Server and path without query, which identify an endpoint."""
         parts = urlsplit(self.url)
         return parts.netloc.rpartition("@")[2], parts.path
 
@@ -71,7 +71,7 @@ class Recording:
     Args:
         connections: all WebSocket connections, also those without messages.
         creator: the program that wrote it.
-        secrets: what it sent or received as a credential, on any connection or request.
+        secrets: credentials sent or received on any connection or request.
     """
 
     connections: tuple[Connection, ...]

@@ -1,9 +1,9 @@
-"""Keep what is secret out of the locustfile and off the screen. Pure.
+"""Keeps secrets out of the locustfile and the terminal. Pure.
 
-A token, password, cookie or e-mail address in a message of the client becomes a place for the user's own:
-`session.token` (--ws-token) for the first token, a column of `--ws-data` for all others. Secrets are known by
-the name of their field, by their looks, or since another part of the recording names them so. What remains is
-written through `Redactor.public`, which hides all of these again wherever they stand.
+A token, password, cookie or e-mail address in a client message is replaced by a reference to the user's own:
+`session.token` (--ws-token) for the first token, a column of `--ws-data` for all others. Secrets are
+recognised by the name of their field, by their form, or because another part of the recording shows them. All
+other text is written through `Redactor.public`, which hides any secrets left in it.
 """
 
 import re
@@ -53,13 +53,13 @@ MAX_SCANNED: Final = 2**16
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a field of this name holds a secret, if it holds a text."""
+    """Return whether a text in a field of this name is a secret."""
     lowered = name.lower().lstrip("$@_x-")
     return bool(_NAMED.search(lowered)) and not _NOT_SECRET.search(lowered)
 
 
 def is_email_name(name: str) -> bool:
-    """Return whether a field of this name holds an e-mail address."""
+    """Return whether a field of this name has an e-mail address."""
     return bool(_EMAIL_NAME.search(name.lower()))
 
 
@@ -68,7 +68,7 @@ _NEUTRAL: Final = re.compile(r"^(?:value|values|data|raw|b64|base64|code|payload
 
 
 def name_in(path: Path) -> str:
-    """Return the name of a field; that of its holder if this is of credentials, and its own says nothing."""
+    """Return the name of a field; that of its parent if the field's is generic and the parent's is secret."""
     name = name_of(path)
     own = name if path and path[-1] == name else ""  # an item of a list has none
     if is_secret_name(name) or not _NEUTRAL.match(own.lower()):
@@ -82,14 +82,14 @@ _ASKS: Final = re.compile(
 
 
 def asked_secret(text: str) -> str:
-    """Return what secret a text of the server asks for: `password` in `PASSWORD?`; empty if none."""
+    """Return the secret that a server text asks for: `password` in `PASSWORD?`; empty if none."""
     found = _ASKS.search(text[-200:])
     return found["what"].lower() if found else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Stands where a secret stood: `token` for `session.token`, else a column of `--ws-data`."""
+    """Replaces a secret: `token` for `session.token`, else a column of `--ws-data`."""
 
     name: str
 
@@ -104,10 +104,10 @@ class Redactor:
     """Finds the secrets of one recording.
 
     Args:
-        known: secrets that the recording shows to be such, on any of its connections and requests.
+        known: secrets found on any of the recording's connections and requests.
 
     Attributes:
-        places: the place of each secret that the client said, by its value.
+        places: the replacement of each secret that the client sent, by its value.
     """
 
     known: frozenset[str]
@@ -116,12 +116,12 @@ class Redactor:
     _index: Secrets | None = None
 
     def place(self, name: str, value: str, is_column: bool = False) -> Place:
-        """Return what stands for a secret in a field of this name; the same for the same value.
+        """Return the replacement of a secret in a field of this name; the same for the same value.
 
         Args:
-            name: of the field.
+            name: name of the field.
             value: the secret.
-            is_column: whether it is never the token: it only looks random.
+            is_column: whether it cannot be the token, because it only looks random.
         """
         place = self.places.get(value)
         if place is None:
@@ -145,7 +145,7 @@ class Redactor:
         return column
 
     def learn(self, name: str, value: str) -> None:
-        """Remember a value of the server as a secret, if it is one."""
+        """Store a value from the server if it is a secret."""
         if value and (is_secret_name(name) or is_email_name(name)):
             self._learn(_credential(value))
         else:
@@ -158,10 +158,10 @@ class Redactor:
             self._index = None
 
     def parts(self, name: str, value: str) -> list[str | Place]:
-        """Return a text that the client said, with places for the secrets in it.
+        """Return a text that the client sent, with its secrets replaced.
 
         Args:
-            name: of the field that holds it; empty if it has none.
+            name: name of its field; empty if it has none.
             value: the text.
         """
         if value and (is_secret_name(name) or is_email_name(name)):
@@ -198,7 +198,7 @@ class Redactor:
         return sorted(spans, key=lambda span: (span[0], -span[1]))
 
     def public(self, text: str, limit: int | None = None) -> str:
-        """Return a text of the recording that may be written: without secrets, in one line if it is cut."""
+        """Return a text of the recording without secrets; in one line if it is cut."""
         if self._index is None:
             self._index = Secrets(self._seen | self.known)
         if len(text) > MAX_SCANNED:
@@ -209,12 +209,12 @@ class Redactor:
         return hidden if limit is None else one_line(hidden, limit)
 
     def columns(self) -> list[str]:
-        """Return the columns of `--ws-data` that stand for secrets, in the order of their first use."""
+        """Return the columns of `--ws-data` that replace secrets, in the order of their first use."""
         return list(dict.fromkeys(place.name for place in self.places.values() if not place.is_token))
 
     @property
     def has_token(self) -> bool:
-        """Whether a token stood in the recording that the client must be given anew."""
+        """Whether the recording had a token that the user must supply."""
         return any(place.is_token for place in self.places.values())
 
 
@@ -225,7 +225,7 @@ def _credential(value: str) -> str:
 
 
 def is_public_name(name: str) -> bool:
-    """Return whether a name of a field may be written: it does not look like a secret itself."""
+    """Return whether the name of a field may be written: it does not look like a secret itself."""
     return len(name) <= 64 and not any(not _UUID.fullmatch(found[0]) for found in _LOOKS.finditer(name))
 
 
@@ -249,7 +249,7 @@ _BEARING = re.compile(
 
 
 def of_subprotocol(offered: str) -> tuple[str, str]:
-    """Return a subprotocol as what it says and the secret after it: `bearer.`, and the token."""
+    """Return a subprotocol as its public part and the secret after it: `bearer.`, and the token."""
     found = _BEARING.fullmatch(offered)
     return (found["word"], found["secret"]) if found else (offered, "")
 

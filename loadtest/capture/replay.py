@@ -1,7 +1,7 @@
-"""Play a recording through the dialect that was written from it: which messages does it explain?
+"""Replays a recording through its generated dialect, to see which messages the dialect explains.
 
-The generated module is run as it stands in the file, without the user class. What the client said is said
-anew by its functions, with other ids and texts; in the server's messages these replace the recorded ones.
+The generated module is run as written, without the user class. Its functions write the client's messages
+again, with new ids and texts; in the server's messages these replace the recorded ones.
 """
 
 from collections.abc import Mapping
@@ -44,12 +44,12 @@ MAX_SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """A message of the server that the dialect does not explain.
+    """A server message that the dialect does not explain.
 
     Args:
-        message: its place among the connection's messages, from 1.
-        label: of its kind.
-        reason: why not.
+        message: its position among the connection's messages, from 1.
+        label: label of its kind.
+        reason: why the dialect does not explain it.
     """
 
     message: int
@@ -59,16 +59,16 @@ class Unexplained:
 
 @dataclass(slots=True, kw_only=True)
 class Replay:
-    """How a recording went through the dialect.
+    """The result of a replay.
 
     Args:
-        received: messages of the server.
-        unexplained: those that the dialect does not explain, the first `MAX_SHOWN`.
-        wrong: how many it does not explain.
+        received: number of server messages.
+        unexplained: the first `MAX_SHOWN` that the dialect does not explain.
+        wrong: number of messages that it does not explain.
         unanswered: requests without a reply in the recording.
-        said: how what the dialect says compares with what the client said.
-        left: messages of the recording that were not looked at.
-        unestablished: whether none was read as the established session, though the dialect waits for one.
+        said: comparison of the dialect's messages with the client's.
+        left: number of messages of the recording that were not analysed.
+        unestablished: whether no message established the session, though the dialect waits for one.
     """
 
     said: Said
@@ -81,17 +81,17 @@ class Replay:
     unestablished: bool = False
 
     def __str__(self) -> str:
-        """Return the result in a line."""
+        """Return the result in one line."""
         explained = self.received - self.wrong
-        text = f"{explained:,} of {counted(self.received, 'message')} of the server explained"
+        text = f"{explained:,} of {counted(self.received, 'message')} from the server explained"
         if self.left:
-            text += f" ({counted(self.left, 'message')} more were not looked at)"
+            text += f" ({counted(self.left, 'message')} more were not analysed)"
         if self.unestablished:
             text += "; none of them establishes the session"
         if not self.unexplained:
             return text
         shown = "; ".join(f"message {one.message} ({one.label}): {one.reason}" for one in self.unexplained)
-        others = "the other is" if self.wrong == 1 else "the others are"
+        others = "not explained:"
         more = (
             f"; and {self.wrong - len(self.unexplained):,} more" if self.wrong > len(self.unexplained) else ""
         )
@@ -99,13 +99,13 @@ class Replay:
 
 
 def replayed(inferred: Inferred, locustfile: Locustfile) -> Replay:
-    """Return how the recorded conversation goes through the generated dialect."""
+    """Replay the recorded conversation through the generated dialect."""
     module = _module(locustfile.dialect_module)
     return _Player(inferred, locustfile, module).play()
 
 
 def _module(source: str) -> dict[str, Any]:
-    """Return the names of the generated module; its dialect is not left among those that users can choose."""
+    """Return the namespace of the generated module, with its dialect unregistered again."""
     known = dict(Dialect.dialects)
     module: dict[str, Any] = {"__name__": "recorded"}
     check_code(source)
@@ -125,7 +125,7 @@ class _Columns(dict[str, str]):
     """A row of `--ws-data` with every column.
 
     Args:
-        numbers: the columns of secrets that were numbers.
+        numbers: columns whose secrets were numbers.
     """
 
     def __init__(self, numbers: set[str]) -> None:
@@ -137,7 +137,7 @@ class _Columns(dict[str, str]):
 
 
 def pieces_of(inferred: Inferred) -> dict[Record, tuple[Path, str]]:
-    """Return what stands for the pieces of streamed texts: all of a text in its first piece."""
+    """Return the new pieces of streamed texts: the whole text in the first piece, the others empty."""
     found: dict[Record, tuple[Path, str]] = {}
     for _, answers in answers_of(inferred.records, inferred.ids):
         pieces = [
@@ -201,7 +201,7 @@ class _Player:
         self._compare(record, data)
 
     def _said(self, record: Record, sequence: int) -> Data:
-        if record in self._refused:  # it is not in the file: another request takes its id
+        if record in self._refused:  # it is not in the file: another request gets its id
             request = self._dialect.request(self._session, sequence)
             return request.data if isinstance(request, Request) else request
         code = self._writer.body(record).written("session", str(sequence), record)
@@ -210,7 +210,7 @@ class _Player:
         return said
 
     def _compare(self, record: Record, data: Data | None) -> None:
-        """Compare what is said with what was said; remember which ids and texts are new."""
+        """Compare a written message with the recorded one; store the new ids and texts."""
         if data is None:
             self._replay.said.compare(record, MISSING)
             return
@@ -259,7 +259,7 @@ class _Player:
         return next(filter(None, map(self._judged, said)), "")
 
     def _told(self, record: Record) -> Data:
-        """Return a message of the server with the new ids and texts."""
+        """Return a server message with the new ids and texts."""
         if record.plain:
             return self._with_texts(record.tree) if isinstance(record.tree, str) else record.tree
         ids = self._inferred.ids
@@ -283,12 +283,12 @@ class _Player:
         return value
 
     def _judged(self, incoming: Any) -> str:
-        """Return what is wrong with something that was read; empty if nothing is."""
+        """Return what is wrong with a result of `read`; empty if nothing is."""
         match incoming:
             case Established():
                 self._established = True
             case Unreadable():
-                return "no case reads it"
+                return "no case matches it"
             case AuthRequired(detail=detail):
                 return f"read as AuthRequired({detail})"
             case Send(data=data):
@@ -300,7 +300,7 @@ class _Player:
                     return self._answered(sequence, None)
             case StreamPart(sequence=sequence):
                 if self._number(sequence) not in self._pending:
-                    return "a part of a reply to no request"
+                    return "a part of a reply to an unknown request"
         return ""
 
     def _number(self, sequence: Any) -> int:
@@ -312,7 +312,7 @@ class _Player:
         except LoadtestError as error:
             return str(error)
         if found not in self._pending:
-            return "a reply to no request, or a second one"
+            return "a reply to an unknown request, or a second reply"
         self._pending.remove(found)
         if isinstance(text, str) and self._session.text(found) not in text:
             return "a reply without the text of its request"

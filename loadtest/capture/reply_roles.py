@@ -1,4 +1,4 @@
-"""Which messages of the server answer a request, with an id or without, and which come on their own. Pure."""
+"""Finds the server messages that are replies, with or without ids, and those that are pushes. Pure."""
 
 import re
 from collections import Counter
@@ -30,12 +30,12 @@ _WITHIN: Final = 60
 
 
 def by_ids(records: Sequence[Record], ids: Ids | None, aside: set[Kind]) -> tuple[list[Said], list[Heard]]:
-    """Return what is said of kinds whose messages name their requests by ids.
+    """Return the meanings of kinds whose messages have the ids of requests.
 
     Args:
-        records: of the conversation.
-        ids: how requests are named.
-        aside: kinds of the client that are something else than requests.
+        records: records of the conversation.
+        ids: the ids of requests.
+        aside: kinds of the client that are not requests.
     """
     if ids is None:
         return [], []
@@ -51,10 +51,13 @@ def by_ids(records: Sequence[Record], ids: Ids | None, aside: set[Kind]) -> tupl
         for kind, lists in asked.items()
         if kind not in aside
     ]
-    for kind in ids.paths:  # only heartbeats or the greeting are answered so
+    for kind in ids.paths:  # replies only to heartbeats or the greeting
         if kind not in heard:
             heard[kind] = Heard(
-                kind, Meaning.REPLY, f"field {shown(ids.paths[kind])} names the message", ids.paths[kind]
+                kind,
+                Meaning.REPLY,
+                f"field {shown(ids.paths[kind])} is the id of the message",
+                ids.paths[kind],
             )
     return said, list(heard.values())
 
@@ -62,7 +65,7 @@ def by_ids(records: Sequence[Record], ids: Ids | None, aside: set[Kind]) -> tupl
 def _places(
     lists: Iterator[list[list[Record]]],
 ) -> tuple[Counter[Kind], Counter[Kind], dict[Kind, list[tuple[Record, bool]]]]:
-    """Return how often each kind is the last answer, and one before; and all of them."""
+    """Return how often each kind is the last answer and an earlier one, and all answers by kind."""
     lasts: Counter[Kind] = Counter()
     inner: Counter[Kind] = Counter()
     ends: dict[Kind, list[tuple[Record, bool]]] = {}
@@ -84,20 +87,22 @@ def _heard_by_id(
 ) -> Heard:
     path = ids.paths[kind]
     named = sum(len(found) for found in (ends[kind],))
-    why = f"field {shown(path)} names the request ({evidence(named, kind.count)})"
+    why = f"field {shown(path)} is the id of the request ({evidence(named, kind.count)})"
     if is_failure(kind):
         return Heard(kind, Meaning.FAILED, why, path, detail_path=detail_of(kind))
     if not inner[kind]:
         return Heard(kind, Meaning.REPLY, why, path)
     if lasts[kind] < inner[kind] and (end := end_of(ends[kind])) is not None:
         end_path, value = end
-        return Heard(kind, Meaning.PART, f"{why}; the last has {shown(end_path)} = {value!r}", path, end=end)
+        return Heard(
+            kind, Meaning.PART, f"{why}; the last part has {shown(end_path)} = {value!r}", path, end=end
+        )
     others_end = any(lasts[other] and other is not kind for other in ids.paths)
     if others_end and lasts[kind] <= 0.3 * (lasts[kind] + inner[kind]):
-        return Heard(kind, Meaning.PART, f"{why}, and others follow", path)
+        return Heard(kind, Meaning.PART, f"{why}, and further messages follow", path)
     if lasts[kind] >= inner[kind]:
         return Heard(kind, Meaning.REPLY, why, path)
-    return Heard(kind, Meaning.PUSH, f"{why}, again and again: what the client has subscribed to")
+    return Heard(kind, Meaning.PUSH, f"{why}, repeatedly: a subscription")
 
 
 _LAST = re.compile(r"(?i)fin|end|last|done|eof|eos|complete|stop")
@@ -105,7 +110,7 @@ _LAST = re.compile(r"(?i)fin|end|last|done|eof|eos|complete|stop")
 
 
 def end_of(found: Sequence[tuple[Record, bool]]) -> tuple[Path, Any] | None:
-    """Return the path and value that the last parts of streams have, and no other part."""
+    """Return the path and value that only the last parts of streams have."""
     if len(found) < 2:
         return None
     lasts = [dict(leaves(record.tree)) for record, is_last in found if is_last]
@@ -150,7 +155,7 @@ def is_failure(kind: Kind) -> bool:
 
 
 def detail_of(kind: Kind) -> Path | None:
-    """Return where the server says what went wrong."""
+    """Return the path of the server's error message."""
     texts = [
         path
         for path, value in leaves(kind.records[0].tree)
@@ -164,7 +169,7 @@ def detail_of(kind: Kind) -> Path | None:
 
 
 def fine_of(kind: Kind) -> tuple[Path, Any] | None:
-    """Return the path and value by which a kind of reply says that all is well."""
+    """Return the path and value that mean success in a kind of reply."""
     for path, value in leaves(kind.records[0].tree):
         named = len(path) <= 3 and path not in dict(kind.constants) and _FINE_NAME.match(name_of(path))
         if named and _is_fine(name_of(path), value):
@@ -183,13 +188,13 @@ def _is_fine(name: str, value: Any) -> bool:
 def by_order(
     records: Sequence[Record], asking: Sequence[Kind], candidates: Sequence[Kind], aside: set[Kind]
 ) -> tuple[list[Said], list[Heard]]:
-    """Return what is said of kinds whose messages have no ids: the reply follows its request.
+    """Return the meanings of kinds whose messages have no ids: the reply follows its request.
 
     Args:
-        records: of the conversation.
+        records: records of the conversation.
         asking: the client's kinds without ids.
-        candidates: the server's kinds that are nothing else.
-        aside: the client's kinds that are no requests: heartbeats, answers.
+        candidates: the server's kinds without another meaning.
+        aside: the client's kinds that are not requests: heartbeats, answers.
     """
     spans = list(_spans(records, set(asking), set(candidates), aside))
     if not spans:
@@ -213,7 +218,7 @@ def by_order(
 def _spans(
     records: Sequence[Record], asking: set[Kind], candidates: set[Kind], aside: set[Kind]
 ) -> Iterator[tuple[Record, list[Record]]]:
-    """Yield each request with what the server said before the next one."""
+    """Yield each request with the server messages before the next one."""
     current: tuple[Record, list[Record]] | None = None
     for record in records:
         if record.sent and record.kind not in aside:
@@ -242,22 +247,24 @@ def _said_by_order(
     own = [answers for answers in own if answers]
     asked = kind.count
     if not own:
-        return Said(kind, Speech.SEND, "no message of the server follows each of them")
+        return Said(kind, Speech.SEND, "no server message follows each of them")
     last, count = Counter(answers[-1].kind for answers in own).most_common(1)[0]
     once = sum(sum(one.kind is last for one in answers) == 1 for answers in own)
     ends = [(one, one is answers[-1]) for answers in own for one in answers if one.kind is last]
     end = None if once >= _MOST * len(own) else end_of(ends)
     if end is None and once < _MOST * len(own):
-        return Said(kind, Speech.SEND, "what follows it comes again and again, without an end")
+        return Said(kind, Speech.SEND, "the messages after it repeat without an end")
     parts = list(dict.fromkeys(one.kind for answers in own for one in answers if one.kind is not last))
     why = f"it follows {kind.label} ({evidence(count, asked)})"
     for part in parts:
         meaning = Meaning.FAILED if is_failure(part) else Meaning.PART
         meanings.setdefault(
-            part, Heard(part, meaning, f"it follows {kind.label}, and {last.label} comes last")
+            part, Heard(part, meaning, f"it follows {kind.label}, and {last.label} is the last one")
         )
     if end is not None:
-        meanings.setdefault(last, Heard(last, Meaning.PART, f"{why}; the last has {shown(end[0])}", end=end))
+        meanings.setdefault(
+            last, Heard(last, Meaning.PART, f"{why}; the last part has {shown(end[0])}", end=end)
+        )
     elif is_failure(last):
         meanings.setdefault(last, Heard(last, Meaning.FAILED, why, detail_path=detail_of(last)))
     else:
@@ -269,7 +276,7 @@ def _said_by_order(
 
 
 def follows_beats(records: Sequence[Record], beat: Kind, candidates: Sequence[Kind]) -> Kind | None:
-    """Return the kind that answers heartbeats: mostly the next message after each, and no more of them."""
+    """Return the kind that answers heartbeats: usually the next message after each, and as frequent."""
     after: Counter[Kind] = Counter()
     waiting = False
     for record in records:
@@ -283,6 +290,6 @@ def follows_beats(records: Sequence[Record], beat: Kind, candidates: Sequence[Ki
 
 
 def value_at(record: Record, path: Path) -> Any:
-    """Return what stands at a path in a record; None if nothing does."""
+    """Return the value at a path in a record; None if there is none."""
     found = at(record.tree, path)
     return None if found is MISSING else found

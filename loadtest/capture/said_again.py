@@ -1,8 +1,8 @@
-"""Whether the generated dialect says what the client said in the recording. Pure.
+"""Checks that the generated dialect writes the same messages as the client in the recording. Pure.
 
-Ids, texts, secrets, times and what the server told are other values in the replay. So a value may differ; but
-what differed in the recording must differ again. `pong` with the number 1 for every `ping` is found so, and a
-token that stays when the server has issued a new one.
+Ids, texts, secrets, times and values from the server are different in the replay. So a value may change; but
+values that differed in the recording must differ again. This finds a `pong` with the number 1 for every
+`ping`, and a token that is not replaced when the server issues a new one.
 """
 
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ _CLOCK: Final = 1e9
 
 @dataclass(slots=True)
 class Said:
-    """What the client said, and what the dialect says instead.
+    """The client's messages compared with the dialect's.
 
     Args:
-        redactor: knows what must not be shown.
+        redactor: hides the secrets of the recording.
 
     Attributes:
-        messages: of the client.
-        wrong: of these, how many the dialect says otherwise.
+        messages: number of client messages.
+        wrong: number of these that the dialect writes differently.
         differences: the first `MAX_SHOWN` kinds of differences, for people.
     """
 
@@ -44,7 +44,7 @@ class Said:
     _named: set[tuple[Kind, Path | None]] = field(default_factory=set)
 
     def compare(self, record: Record, tree: Any) -> None:
-        """Note whether a message is what the client said; `MISSING` if the dialect said none."""
+        """Record whether a message equals the client's; `MISSING` if the dialect sent none."""
         self.messages += 1
         if tree is MISSING:
             self.wrong += 1
@@ -77,19 +77,19 @@ class Said:
         self.differences.append(f"{label}{where} ({how})")
 
     def _how(self, path: Path, old: Any, new: Any) -> str:
-        said = "nothing" if new is MISSING else self.redactor.public(str(new), 40)
+        said = "missing" if new is MISSING else self.redactor.public(str(new), 40)
         if isinstance(new, str) and any(mark in new for mark in _HIDDEN):
-            return f"{HIDDEN} stands there: write what it must be"
+            return f"it is {HIDDEN}: write the right value"
         was = self.redactor.public(str(old), 40)
         if is_secret_name(name_of(path)) or HIDDEN in f"{said}{was}":
-            return "the same secret, was another" if new is not MISSING else "nothing, was a secret"
+            return "the same secret, was a new one" if new is not MISSING else "missing, was a secret"
         return f"{said}, was {was}"
 
     def __str__(self) -> str:
-        """Return the result in a line."""
+        """Return the result in one line."""
         good = self.messages - self.wrong
-        text = f"{good:,} of {count(self.messages)} messages of the client as recorded"
-        return f"{text}; differs: {'; '.join(self.differences)}" if self.differences else text
+        text = f"{good:,} of {count(self.messages)} messages from the client as recorded"
+        return f"{text}; different: {'; '.join(self.differences)}" if self.differences else text
 
 
 def _key(value: Any) -> Any:

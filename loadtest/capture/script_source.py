@@ -1,4 +1,4 @@
-"""The script of the generated locustfile: what the client said, with its pauses. Pure."""
+"""The script of the generated locustfile: the client's messages, with their pauses. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Step:
     """A message of the client.
 
     Args:
-        record: the recorded one.
-        body: what writes it.
-        speech: whether it asks, and for what.
-        pause_s: from its reply to the next message.
+        record: the recorded message.
+        body: the code that writes it.
+        speech: its purpose.
+        pause_s: seconds from its reply to the next message.
     """
 
     record: Record
@@ -46,7 +46,7 @@ class Step:
 
 
 def scripted(inferred: Inferred) -> list[Record]:
-    """Return the messages of the client that the script says; not those that the dialect says by itself."""
+    """Return the client messages that the script sends; the dialect sends the others."""
     free = (Speech.REQUEST, Speech.STREAM, Speech.SEND)
     opening = {id(record) for record in inferred.greeting}
     return [
@@ -98,22 +98,22 @@ def script_source(steps: Sequence[Step], wrong: int) -> str:
     """Return the task of the user class.
 
     Args:
-        steps: of the script.
-        wrong: how many requests are left out, because the server answered them with an error.
+        steps: steps of the script.
+        wrong: number of requests left out, because the server answered them with an error.
     """
     lines = [
         f"{INDENT}@task  # type: ignore[type-var]  # Locust's annotations know no sessions",
         f"{INDENT}async def recorded(self, session: lt.ScriptSession) -> None:",
-        f'{INDENT * 2}"""What the client said in the recording, with its pauses."""',
+        f'{INDENT * 2}"""The client\'s messages in the recording, with their pauses."""',
     ]
     if wrong:
-        text = f"{counted(wrong, 'request')} left out: the server answered with an error in the recording"
+        text = f"{counted(wrong, 'request')} left out: the recorded server answered with an error"
         lines.append(comment(text, 2).rstrip("\n"))
     groups = list(_groups(steps))
     for place, (first, times, pause_s) in enumerate(groups):
         if place == MAX_STEPS:
             left = sum(number for _, number, _ in groups[place:])
-            lines.append(comment(f"The recording goes on: {count(left)} more messages.", 2).rstrip("\n"))
+            lines.append(comment(f"The recording continues: {count(left)} more messages.", 2).rstrip("\n"))
             break
         lines += _step(first, times, pause_s, is_last=place + 1 == len(groups))
     return "\n".join(lines) + "\n"

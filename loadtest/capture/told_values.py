@@ -1,4 +1,4 @@
-"""What the server tells and the client says later; ids of sessions, numbers and times of pushes. Pure."""
+"""Values that the client repeats from the server; ids of sessions; numbers and times of pushes. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _CLOCK_ERROR_S: Final = 300.0
 def find_remembered(
     records: Sequence[Record], ids: Ids | None, said: Sequence[Said], heard: dict[Kind, Heard]
 ) -> None:
-    """Note which values the client repeats that the server has told before: a conversation's id, say."""
+    """Record values that the client repeats from earlier server messages, such as a conversation's id."""
     told = _told(records)
     names: dict[tuple[Kind, Path], str] = {}
     for one in said:
@@ -50,7 +50,7 @@ def _paths(kind: Kind) -> Iterator[Path]:
 
 
 def _told(records: Sequence[Record]) -> dict[Any, tuple[int, Kind, Path]]:
-    """Return where the server said each value first that the client had not said before."""
+    """Return where the server first sent each value that the client had not sent before."""
     told: dict[Any, tuple[int, Kind, Path]] = {}
     own: set[Any] = set()
     for record in records:
@@ -74,7 +74,7 @@ def _may_be_told(path: Path, value: Any) -> bool:
 def _source(
     kind: Kind, path: Path, told: Mapping[Any, tuple[int, Kind, Path]]
 ) -> tuple[tuple[Kind, Path], bool] | None:
-    """Return where the server told what the client says, and whether the client began with its own."""
+    """Return the server's source of a client's value, and whether the client began with its own."""
     sources = set()
     own: set[Any] = set()
     for record in kind.records:
@@ -110,9 +110,9 @@ def _name(path: Path, own_path: Path, taken: set[str]) -> str:
 
 
 def find_push_fields(heard: Heard, later: Sequence[Sequence[Record]]) -> None:
-    """Note the number that counts pushes of a kind, and the server's clock in them.
+    """Record the field that counts pushes of a kind, and that of the server's clock.
 
-    A number may count for all clients together. So it is used only if it began anew on a later connection.
+    A number may count pushes to all clients. So it is used only if it restarted on a later connection.
     """
     for path in dict.fromkeys(_paths(heard.kind)):
         values = heard.kind.values(path)
@@ -122,7 +122,7 @@ def find_push_fields(heard: Heard, later: Sequence[Sequence[Record]]) -> None:
             if _begins_anew(heard.kind, path, values[0], later):
                 heard.number_path = path
             else:
-                hint = "counts. If it does so for each connection, return lt.Push(number=...)"
+                hint = "counts up. If it counts per connection, return lt.Push(number=...)"
                 heard.why += f"; field {shown(path)} {hint}"
         if heard.time_path is None and (factor := _clock(values, heard.kind.records)) is not None:
             heard.time_path = (path, factor)
@@ -148,7 +148,7 @@ def _counts(path: Path, values: Sequence[Any]) -> bool:
 
 
 def _clock(values: Sequence[Any], records: Sequence[Record]) -> int | None:
-    """Return the factor that makes these times milliseconds, None if they are not the time of sending."""
+    """Return the factor that converts these times to milliseconds, None if they are not times of sending."""
     for factor, unit in ((1, 1000.0), (1000, 1.0)):
         pairs = [(value, record.at_s) for value, record in zip(values, records, strict=False)]
         if all(
@@ -163,7 +163,7 @@ def _clock(values: Sequence[Any], records: Sequence[Record]) -> int | None:
 
 
 def find_resume(inferred: Inferred, later: Sequence[Sequence[Record]]) -> None:
-    """Note what the client says first on a later connection that the server has told on an earlier one."""
+    """Record the client's first messages on a later connection that repeat a value of an earlier one."""
     told: dict[Any, tuple[Kind, Path]] = {
         value: (record.kind, path)
         for record in inferred.records
@@ -180,7 +180,7 @@ def find_resume(inferred: Inferred, later: Sequence[Sequence[Record]]) -> None:
 
 
 def _last_numbers(inferred: Inferred) -> dict[Any, tuple[Kind, Path]]:
-    """Return where the server told the last value of each growing number, if one place alone has it."""
+    """Return the field with the last value of each growing number, if only one field has it."""
     found: dict[Any, list[tuple[Kind, Path]]] = {}
     for kind in inferred.heard:
         for path in () if kind.count < _LEAST_NUMBERS else dict.fromkeys(_paths(kind)):
@@ -212,7 +212,7 @@ def _note_resume(inferred: Inferred, record: Record, told: Mapping[Any, tuple[Ki
             if said is not None:
                 said.remembered[path] = name
         else:
-            said = Said(record.kind, Speech.GREETING, "it comes first on a later connection")
+            said = Said(record.kind, Speech.GREETING, "it is the first message on a later connection")
             said.remembered[path] = name
             inferred.said = {**inferred.said, record.kind: said}
             inferred.resuming, inferred.resumes_with = (record,), name
@@ -223,7 +223,7 @@ def _note_resume(inferred: Inferred, record: Record, told: Mapping[Any, tuple[Ki
 
 
 def find_session(inferred: Inferred, later: Sequence[Sequence[Record]]) -> None:
-    """Note which id of the established message stays the same, if the recording shows that one does.
+    """Record the id in the establishing message that stays the same, if the recording shows one.
 
     Args:
         inferred: the conversation.
@@ -246,7 +246,7 @@ def find_session(inferred: Inferred, later: Sequence[Sequence[Record]]) -> None:
                 heard.session_path = path
             inferred.path_ids = {**inferred.path_ids, value: "thread_id" if is_thread else "session_id"}
             inferred.identifies = True
-            where = "of the message that establishes the session is the id in the path"
+            where = "of the message that establishes the session equals the id in the path"
             inferred.notes.append(f"field {name_of(path)} {where}: it identifies the session")
             continue
         again = sum(any(_has(one, path, value) for one in records if not one.sent) for records in later)
@@ -267,7 +267,7 @@ def _in_path(value: str, path: str) -> bool:
 
 
 def find_history(inferred: Inferred, later: Sequence[Sequence[Record]]) -> None:
-    """Note the message that restores a history: a list with texts that the client had said before."""
+    """Record the message that restores a history: a list with texts that the client had sent before."""
     texts = {
         at(record.tree, said.text_path)
         for said in inferred.speeches(Speech.REQUEST, Speech.STREAM, Speech.SEND)
@@ -295,7 +295,7 @@ def _restores(inferred: Inferred, record: Record, place: tuple[Path, Path], text
     if found is not None and found.meaning not in (Meaning.PUSH, Meaning.ESTABLISHED):
         return
     if found is None or found.meaning is not Meaning.ESTABLISHED:
-        found = heard[kind] = Heard(kind, Meaning.RESTORED, "its list holds texts that were sent before")
+        found = heard[kind] = Heard(kind, Meaning.RESTORED, "it has a list with texts that were sent before")
     found.texts_path, found.own_role = place, _own_role(at(record.tree, place[0]), place[1], texts)
     inferred.heard = heard
 
@@ -304,7 +304,7 @@ _ROLES = re.compile(r"(?i)^(?:role|sender|from|author|type|kind|who|direction)$"
 
 
 def _own_role(items: Sequence[Any], inner: Path, texts: set[str]) -> tuple[str, str] | None:
-    """Return the key and value that the client's own items of a history have, and no others."""
+    """Return the key and value that only the client's own items of a history have."""
     maps = [item for item in items if isinstance(item, dict)]
     own = [item for item in maps if at(item, inner) in texts] if inner else []
     others = [item for item in maps if item not in own]
@@ -316,7 +316,7 @@ def _own_role(items: Sequence[Any], inner: Path, texts: set[str]) -> tuple[str, 
 
 
 def _list_with(tree: Any, texts: set[str], path: Path = ()) -> tuple[Path, Path] | None:
-    """Return where a list of texts, or of objects with texts, stands that holds one of these texts."""
+    """Return the path of a list, of texts or of objects with texts, that contains one of these texts."""
     if isinstance(tree, list) and path:
         if any(isinstance(one, str) and one in texts for one in tree):
             return path, ()

@@ -1,4 +1,4 @@
-"""Messages as trees of dicts, lists and scalars, and paths to what stands in them. Pure."""
+"""Messages as trees of dicts, lists and scalars, and paths to the values in them. Pure."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -23,7 +23,7 @@ MISSING: Final = object()
 
 
 def is_too_deep(tree: Tree, depth: int = MAX_DEPTH) -> bool:
-    """Return whether a tree has more than so many levels."""
+    """Return whether a tree has more levels than allowed."""
     if not isinstance(tree, dict | list):
         return False
     below = tree.values() if isinstance(tree, dict) else tree
@@ -50,7 +50,7 @@ def _leaves(tree: Tree, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def at(tree: Tree, path: Path) -> Any:
-    """Return what stands at a path, `MISSING` if there is nothing."""
+    """Return the value at a path, `MISSING` if there is none."""
     for step in path:
         if isinstance(tree, dict):
             tree = tree.get(step, MISSING)
@@ -62,7 +62,7 @@ def at(tree: Tree, path: Path) -> Any:
 
 
 def mapped(tree: Tree, change: Callable[[Path, Any], Any], path: Path = ()) -> Tree:
-    """Return a tree with each scalar replaced by what the function returns for its path and value."""
+    """Return a tree with each scalar replaced by the function's result for its path and value."""
     if isinstance(tree, dict):
         return {key: mapped(value, change, (*path, key)) for key, value in tree.items()}
     if isinstance(tree, list):
@@ -71,7 +71,7 @@ def mapped(tree: Tree, change: Callable[[Path, Any], Any], path: Path = ()) -> T
 
 
 def shape(tree: Tree) -> Any:
-    """Return the form of a tree without its scalars: what two messages of one form have in common."""
+    """Return the form of a tree without its scalars; two messages of one form have the same."""
     if isinstance(tree, dict):
         return tuple((key, shape(value)) for key, value in tree.items())
     if isinstance(tree, list):

@@ -1,9 +1,9 @@
-"""The command line: each command parses its options, calls the package, prints the result, and exits.
+"""The command line: a command parses its options, calls the package, prints the result, and exits.
 
 Exit codes: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed, 130 ended by Ctrl-C.
-A `LoadtestError` prints one line and exits with its own code; any other exception is a defect, prints its
+A `LoadtestError` prints one line and exits with its own code; any other exception is a bug, prints its
 traceback and exits with 5. Output that cannot be written (`loadtest list | head`) is dropped. Nothing is
-computed here. A command imports what it needs only when it runs, so that the others start fast.
+computed here. A command imports its modules only when it runs, so that other commands start fast.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def _errors_as_exit_codes(ctx: click.Context) -> Iterator[None]:
 
 
 def _report_failure(ctx: click.Context, error: LoadtestError) -> None:
-    """Let GitHub Actions know that there is no result, if it was to be told one."""
+    """Report to GitHub Actions that there is no result, if --github was given."""
 
     def report() -> "CiReport":
         from loadtest.runs.ci_output import nothing_judged
@@ -84,10 +84,10 @@ def _report_failure(ctx: click.Context, error: LoadtestError) -> None:
 )
 @click.version_option(package_name="loadtest-ws", message="%(prog)s %(version)s")
 def main() -> None:
-    """Test whether a WebSocket server still connects, answers, takes clients back and remembers them.
+    """Test whether a WebSocket server accepts connections, answers, and lets clients reconnect and resume.
 
-    Load comes from Locust: `locust -f locustfiles/ws.py --host wss://staging.example.org`. The commands here
-    are for what comes before and after a run.
+    Start a run with Locust: `locust -f locustfiles/ws.py --host wss://staging.example.org`. The commands here
+    are for the time before and after a run.
     """
 
 

@@ -1,4 +1,4 @@
-"""`loadtest baseline`: pin, show or clear the run that others are compared with."""
+"""`loadtest baseline`: pin, show or clear the run that other runs are compared with."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from loadtest.cli.shared_options import json_option, print_sheet_as, results_opt
 
 @click.group()
 def baseline() -> None:
-    """Pin the run that others are compared with, or show which one it is.
+    """Pin the run that other runs are compared with, or show it.
 
-    The baseline of a run is the first of: the one given (--ws-baseline); the run pinned for its plan; the
-    newest sound run of another revision with the same plan, those on the same machine first. Sound means:
-    complete, enough samples, a load generator that kept up, connect and messaging not failed, and latency
-    PASS, or not compared because there was no other run. If no run is sound, the best one is used.
+    The baseline of a run is the first of these: the run given with --ws-baseline; the run pinned for its
+    plan; the newest sound run of another revision with the same plan, preferably on the same machine. A run
+    is sound if it is complete, has enough samples, its load generator kept up, connect and messaging did not
+    fail, and latency is PASS or was not compared for want of another run. If no run is sound, the best one is
+    used.
 
-    A run whose latency was FAIL or INCONCLUSIVE is never chosen: releases that are each a little slower are
-    compared with the last good one, not with each other. If there are only such runs, latency is INCONCLUSIVE
-    until you pin one. A run without a revision ('unnamed') is never chosen or pinned: its server may be any
-    version.
+    A run whose latency was FAIL or INCONCLUSIVE is never chosen, so that a series of releases, each a little
+    slower, is compared with the last good one. If there are only such runs, latency is INCONCLUSIVE until you
+    pin one. A run without a revision ('unnamed') is never chosen or pinned: its server may be any version.
     """
 
 
@@ -30,9 +30,9 @@ def baseline() -> None:
 def baseline_set(run: str, results: Path, as_json: bool) -> None:
     """Pin RUN as the baseline of its plan.
 
-    RUN is a run directory, a run id or a revision, which stands for its newest complete run. It is copied to
-    DIR/baselines, which git tracks, and replaces the run pinned for the plan before. `loadtest report` makes
-    the reports of a copy. Whatever speaks against RUN as a baseline is shown as a warning.
+    RUN is a run directory, a run id or a revision, which means its newest complete run. It is copied to
+    DIR/baselines, which git tracks, and replaces the plan's pinned run. `loadtest report` writes the reports
+    of a copy. If RUN is a poor baseline, a warning says why.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
     """Show the baseline of RUN and the reason for it.
 
     RUN is a run directory, a run id, a revision or the beginning of a plan's hash; by default the newest
-    complete run. The runs passed over and all pinned runs are shown, too.
+    complete run. The runs that were not chosen and all pinned runs are shown, too.
 
     \b
     Examples:

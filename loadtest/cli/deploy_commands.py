@@ -26,7 +26,8 @@ from loadtest.cli.shared_options import (
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only records since then: 10m, 1h or 2d ago, or a time (UTC unless it names a zone).",
+    help="Only records since this time: 10m, 1h or 2d ago, or a date and time (UTC unless it has a time "
+    "zone).",
 )
 @click.option("--revision", metavar="NAME", help="Only records of this revision (Cloud Run's revision_name).")
 @format_option
@@ -45,11 +46,11 @@ def check_log(
     as_json: bool,
     markdown: bool,
 ) -> None:
-    """Tell client disconnects from real errors in a server log, without a run.
+    """Distinguish client disconnects from real errors in a server log, without a run.
 
-    FILE is a log, gzipped or not, or - for standard input: text or JSON, as a program logs it or as docker,
-    kubectl, journalctl or gcloud print it. With two logs, BEFORE AFTER, the second one is compared with the
-    first one by records an hour: what is new or gone, and what is more or less frequent than chance explains.
+    FILE is a log, gzipped or not, or - for standard input. It may be text or JSON, written by a program or
+    printed by docker, kubectl, journalctl or gcloud. With two logs, BEFORE AFTER, the second is compared with
+    the first by records per hour: which are new, gone, or significantly more or less frequent.
 
     \b
     OK         no real error, no disconnect logged as an error, 95% of disconnects at INFO or below
@@ -57,11 +58,12 @@ def check_log(
     NO_DATA    no record to judge
     CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records
 
-    Exit code (of the last FILE alone, whatever it is compared with): 0 OK, 1 DEGRADED or CRITICAL, 2 usage
-    error, 4 nothing that can be judged, such as a log of which over 5% have no level.
+    Exit code (for the last FILE, with or without a comparison): 0 OK, 1 DEGRADED or CRITICAL, 2 usage error,
+    4 the log cannot be judged, for example because over 5% of its records have no level.
 
     \b
-    A rule of your own gives a text its class: graceful, abrupt, send_to_gone_client (a client left),
+
+    Your own rules assign a class to records: graceful, abrupt, send_to_gone_client (a client left),
     prober (a client that speaks no WebSocket), cancelled_at_shutdown, real_error or other.
     * matches anything, ^ and $ match the ends:
       [[rule]]
@@ -74,7 +76,7 @@ def check_log(
       loadtest check-log before.log.gz after.log
       docker logs chat 2>&1 | loadtest check-log - --since 10m
     \b
-    Ten minutes after a deploy, and an hour after it:
+    Ten minutes after a deploy, and one hour after it:
       gcloud logging read 'resource.labels.service_name="chat"' --freshness=10m --format=json |
         loadtest check-log - --revision chat-00042-kof
       gcloud logging read 'resource.labels.service_name="chat"' --freshness=1h --format=json |
@@ -111,10 +113,10 @@ def check_log(
     "-f",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="File with a WebSocketUser, whose dialect, path and token are used.",
+    help="File with a WebSocketUser; its dialect, path and token are used.",
 )
 @click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
-@click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
+@click.option("--sessions", default=14, show_default=True, help="Number of sessions. Each is dropped once.")
 @setting_options(
     *("dialect", "dialect_options", "path", "token", "token_cmd", "token_ttl_s", "headers", "data"),
     *(
@@ -139,7 +141,7 @@ def check_log(
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder of all probes; runs are kept elsewhere, since the two cannot be compared.",
+    help="Folder of all probes. Runs have another folder, because probes are not comparable with them.",
 )
 @json_option
 @click.pass_context
@@ -155,9 +157,9 @@ def probe(
 ) -> None:
     """Check a deployment in under a minute.
 
-    Asks the health endpoint, connects a few sessions, lets them talk, drops each once (all default kinds of
-    drops in turn), and checks that they come back with their history. A probe is a short run and writes the
-    same reports.
+    It requests the health endpoint, connects a few sessions, exchanges messages, drops each session once (all
+    default kinds of drops in turn), and checks that they resume with their history. A probe is a short run
+    and writes the same reports.
 
     Exit code: 0 passed, 1 failed or not healthy, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -172,9 +174,7 @@ def probe(
     from loadtest.report.terminal import print_verdict
     from loadtest.text import public_url
 
-    click.echo(
-        f"probing {public_url(host) if host else 'a reference server of its own'}, within a minute", err=True
-    )
+    click.echo(f"probing {public_url(host) if host else 'a reference server'}, within a minute", err=True)
     values = {"sessions": sessions, **given_values(ctx, given)}
     with named_as_typed(ctx):
         probed = run_probe(host, values, health_path=health_path, locustfile=locustfile)

@@ -1,4 +1,4 @@
-"""`loadtest dialect`: what helps to write a dialect."""
+"""`loadtest dialect`: commands that help to write a dialect."""
 
 import functools
 from pathlib import Path
@@ -12,9 +12,9 @@ from loadtest.cli.shared_options import echo, json_option, print_json
 
 @click.group()
 def dialect() -> None:
-    """Write a dialect: what your application speaks over WebSocket.
+    """Write a dialect: the protocol of your application over WebSocket.
 
-    docs/dialects.md is the guide. `loadtest dialect check` tries a dialect out, before its first run.
+    See docs/dialects.md. `loadtest dialect check` tries a dialect before its first run.
     """
 
 
@@ -50,14 +50,14 @@ def check(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Let one session of a locustfile's or a bundled dialect talk to the server, and show how it went.
+    """Try the dialect of a locustfile, or a bundled one, with one session, and show the conversation.
 
-    It logs in, connects, sends three requests one after the other, closes, reconnects, resumes, sends two
-    more and closes: a few seconds, by the code that a run uses. Then you see each message and what the
-    dialect read it as, what went wrong, and what a run with this dialect would not judge.
+    The session logs in, connects, sends three requests one after the other, closes, reconnects, resumes,
+    sends two more requests and closes. This takes a few seconds and uses the same code as a run. Then you see
+    each message with the dialect's interpretation, the problems, and the items that a run with this dialect
+    would not judge.
 
-    USER_CLASS is needed only if the locustfile has several. Known secrets, and what looks like one, are not
-    shown.
+    USER_CLASS is needed only if the locustfile has several. Known and likely secrets are hidden.
 
     Exit code: 0 the conversation worked, 1 it failed, 2 mistake in the dialect or usage error, 5 the tool
     itself failed.
@@ -99,7 +99,7 @@ def check(
     "number",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Which connection, if the recording has several; without it they are listed.",
+    help="Number of the connection, if the recording has several. Without this option they are listed.",
 )
 @click.option(
     "--format",
@@ -107,20 +107,20 @@ def check(
     type=click.Choice(["auto", "json", "msgpack", "text"]),
     default="auto",
     show_default=True,
-    help="Form of the messages.",
+    help="Format of the messages.",
 )
 @json_option
 @click.pass_context
 def from_recording(
     ctx: click.Context, /, recording: Path, output: Path, number: int | None, form: str, as_json: bool
 ) -> None:
-    """Make a locustfile of a recorded WebSocket connection.
+    """Generate a locustfile from a recorded WebSocket connection.
 
-    FILE.har was exported by Chrome or Edge (DevTools), Playwright (also a .zip) or mitmproxy. What its
-    messages mean is inferred: ids and replies, the established session, pushes, heartbeats, streams. The
-    locustfile has a dialect and a script with the recorded pauses, and a comment for each guess. Then the
-    recording is played through the dialect. Tokens, passwords and addresses of the recording are not in it:
-    give yours with --ws-token and --ws-data.
+    Export FILE.har from Chrome or Edge (DevTools), Playwright (a .zip works, too) or mitmproxy. The tool
+    infers the meaning of its messages: ids and replies, the established session, pushes, heartbeats, streams.
+    The locustfile has a dialect, a script with the recorded pauses, and a comment for each guess. The
+    recording is then replayed through the dialect. Tokens, passwords and addresses are removed: give yours
+    with --ws-token and --ws-data.
 
     docs/from-a-recording.md shows how to record and what to check.
 

@@ -39,15 +39,15 @@ from loadtest.cli.shared_options import (
     type=click.Choice(["turns", "parallel"]),
     default="turns",
     show_default=True,
-    help="Runs in turn, in an order drawn from --ws-seed, or both of a pair at once: faster, but they share "
-    "the host.",
+    help="Whether the runs of a pair take turns, in an order drawn from --ws-seed, or run in parallel, "
+    "which is faster but shares the host.",
 )
 @click.option(
     "--restart-every",
     default=1,
     show_default=True,
     metavar="PAIRS",
-    help="Restart the servers of --a-cmd and --b-cmd before every so many pairs; 0: start them once.",
+    help="Number of pairs after which the servers of --a-cmd and --b-cmd restart; 0 to start them only once.",
 )
 @click.option(
     "--locustfile",
@@ -61,7 +61,7 @@ from loadtest.cli.shared_options import (
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time for a server to start.",
+    help="Maximum time for a server to start.",
 )
 @setting_option("margins")
 @markdown_option
@@ -91,22 +91,22 @@ def duel(
     """Compare two deployments, a (the baseline) and b (the candidate), by pairs of runs.
 
     Each run is a headless Locust run with the same plan and seed; arguments after -- are passed to Locust.
-    After 4, 8 and 12 pairs the duel looks at the result, and ends as soon as the verdict is settled. Progress
-    is printed to standard error.
+    The duel evaluates the result after 4, 8 and 12 pairs, and ends as soon as the verdict is settled.
+    Progress is printed to standard error.
 
     Two processes of the same server differ, too. So both commands restart for every pair, and the verdict is
-    one on the programs. A server behind a URL cannot be restarted: then the verdict is one on the two
-    instances that run there, and says so. With --restart-every above 1 the pairs between two restarts count
-    as one: take more pairs.
+    about the programs. A server behind a URL cannot be restarted: then the verdict is about the two running
+    instances, and says so. With --restart-every above 1 the pairs between two restarts count as one, so use
+    more pairs.
 
-    Every item has a line: `server_log FAIL → PASS (fixed)`. An item that b fails and a never does fails the
-    duel and ends it. One that fails in both does not, unless b fails it more often: INCONCLUSIVE, or FAIL if
-    chance does not explain it (Fisher's exact test, 5%).
+    Every item has a line: `server_log FAIL → PASS (fixed)`. An item that b fails and a never fails ends the
+    duel with FAIL. An item that both fail does not, unless b fails it more often: then the result is
+    INCONCLUSIVE, or FAIL if the difference is significant (Fisher's exact test, 5%).
 
-    Commands are started without a shell. They must stay in the foreground and listen on 127.0.0.1; they are
-    stopped at the end. What they print is followed as the server's log, unless --ws-server-log or
-    --ws-server-log-cmd names another. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel
-    is kept in DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
+    Commands run without a shell. They must stay in the foreground and listen on 127.0.0.1; they are stopped
+    at the end. Their output is followed as the server's log, unless you give another one with --ws-server-log
+    or --ws-server-log-cmd. Ctrl-C ends the duel with a verdict on the pairs completed so far. The duel is
+    stored in DIR/duels, its runs with all other runs. `loadtest report DIR/duels/NAME` judges it again.
 
     The duel's folder gets report.html (both versions in each chart, the change at each gate), summary.md
     (which --markdown prints), junit.xml (a case per item and per gate) and duel.json (which --json prints).

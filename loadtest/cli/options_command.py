@@ -14,13 +14,13 @@ from loadtest.setting import Setting
 @click.command("options")
 @json_option
 def options_command(as_json: bool) -> None:
-    """Show the settings of a run: the --ws-... options of Locust, which Locust's own --help leaves out.
+    """Show the settings of a run: the --ws-... options for Locust, which Locust's own --help does not list.
 
     Set them on Locust's command line, in the environment (LOCUST_WS_RATE=2), in Locust's web form, or as
-    attributes of the WebSocketUser class in your locustfile. Options win over the environment, and both over
-    attributes.
+    attributes of the WebSocketUser class in your locustfile. Options override the environment, and both
+    override attributes.
 
-    After them come the bundled dialects, each with its options for --ws-dialect-option.
+    The bundled dialects follow, each with its options for --ws-dialect-option.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def _lines(setting: Setting) -> Iterator[str]:
 
 def _dialect_lines(dialect: Described) -> Iterator[str]:
     if dialect.extra:
-        yield f"  It needs: pip install 'loadtest-ws[{dialect.extra}]'"
+        yield f"  Requires: pip install 'loadtest-ws[{dialect.extra}]'"
     if not dialect.options:
         yield "  none"
     for option in dialect.options:

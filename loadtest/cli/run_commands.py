@@ -29,9 +29,9 @@ from loadtest.cli.shared_options import (
 def list_command(results: Path, as_json: bool) -> None:
     """List all runs, newest first.
 
-    Other commands take a run as RUN: its id, or the beginning of it (4 characters or more); its directory,
-    DIR/REVISION/START-ID; or its revision, which stands for the newest complete run. Pinned baselines are
-    marked; the id of one stands for the run that was pinned, if it still exists.
+    Other commands accept as RUN an id, or its beginning (4 characters or more); a directory,
+    DIR/REVISION/START-ID; or a revision, which means its newest complete run. Pinned baselines are marked;
+    the id of one means the original run, if it still exists.
 
     \b
     Examples:
@@ -63,7 +63,7 @@ _ROOM_FOR_REPORTS = "Make room in the run's folder, or report a copy of it"
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also judge this server log, replacing one that the run had; - is standard input; repeatable.",
+    help="Also judge this server log, replacing the run's log; - for standard input; repeatable.",
 )
 @format_option
 @rules_option
@@ -82,10 +82,10 @@ def report(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Judge RUN again from its files, write its reports anew, and print the verdict.
+    """Judge RUN again from its files, write its reports again, and print the verdict.
 
-    RUN is a run directory or a run id (`loadtest list`), complete or not; a revision, which stands for its
-    newest complete run; or the directory of a duel, which is judged again from the files of its runs. Margins
+    RUN is a run directory or a run id (`loadtest list`), complete or not; a revision, which means its newest
+    complete run; or the directory of a duel, which is judged again from the files of its runs. The margins
     are those of the run or duel.
 
     The run directory gets verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml
@@ -158,13 +158,13 @@ def report(
     "--all",
     "all_runs",
     is_flag=True,
-    help="Compare all complete runs of both revisions with CANDIDATE's plan, paired in order of start; they "
-    "must have been made in turn.",
+    help="Compare all complete runs of both revisions with CANDIDATE's plan, paired in order of start. "
+    "They must alternate in time.",
 )
 @click.option(
     "--force", is_flag=True, help="Compare runs with different plans; the result is INCONCLUSIVE at best."
 )
-@setting_option("margins", "what CANDIDATE was judged with")
+@setting_option("margins", "the margins of CANDIDATE")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -192,24 +192,24 @@ def compare(
 ) -> None:
     """Compare CANDIDATE with BASELINE: what was fixed, what broke, and latency.
 
-    Each is a run directory, a run id or a revision, which stands for its newest complete run. Runs with
-    different plans are refused. Nothing is concluded about latency from runs of different machines, versions
-    or lengths. What else differs is shown.
+    Each is a run directory, a run id or a revision, which means its newest complete run. Runs with different
+    plans are refused. Latency is not judged for runs with different machines, versions or durations. Other
+    differences are shown.
 
     Every item has a line: `server_log FAIL → PASS (fixed)`. Both runs are judged by CANDIDATE's limits and
-    allowances. An item that fails in CANDIDATE only fails the comparison. One that fails in both does not; if
-    it fails in another way, or much more often, the comparison is INCONCLUSIVE.
+    allowances. An item that fails only in CANDIDATE fails the comparison. An item that fails in both does
+    not; if it fails in another way, or much more often, the comparison is INCONCLUSIVE.
 
     For each gate of latency (p50, p99, resume, losses and so on) you see both values, the change with its
     bounds, the margin and the verdict: FAIL if the lower bound is above the margin, PASS if the upper bound
     is below it, else INCONCLUSIVE.
 
-    The margins are those that CANDIDATE (with several pairs, its last run) was made with (--ws-margin). To
-    change them for this comparison, use --margin.
+    The margins are those of CANDIDATE (with several pairs, of its last run; --ws-margin). To change them for
+    this comparison, use --margin.
 
-    Several pairs of runs tell much more than one: from four pairs on, the bounds come from their own
-    spread. They must have been made in turn, one run of each revision after the other: `loadtest duel` makes
-    such pairs and stops as soon as the verdict is settled.
+    Several pairs of runs give a much better result than one: from four pairs on, the bounds come from the
+    spread of the pairs. The runs of the two revisions must alternate: `loadtest duel` makes such pairs and
+    stops as soon as the verdict is settled.
 
     The reports are report.html (both revisions in each chart, the change at each gate), summary.md (which
     --markdown prints), junit.xml (a case per item and per gate; INCONCLUSIVE is an error) and comparison.json
@@ -270,9 +270,10 @@ def trend(ctx: click.Context, plan: str | None, markdown: bool, results: Path, a
     """Show the runs of one plan, oldest first, and judge whether latency has risen over them.
 
     The newest third of the runs (and the newest few) is compared with the first third, or with the pinned
-    revision: FAIL if a gate is above its margin with 95% confidence over all gates, by steps or by a slow
-    creep that no single comparison shows; PASS if it is surely below; else INCONCLUSIVE. It takes at least
-    six runs, all of one day or of six days. Only fit runs on the newest run's kind of machine count.
+    revision. FAIL means that a gate has risen above its margin with 95% confidence over all gates, in steps
+    or by a slow creep that no single comparison shows; PASS that all are below with this confidence;
+    otherwise the result is INCONCLUSIVE. At least six runs are needed, all from one day or from six days.
+    Only runs that were fit to measure latency, on the newest run's kind of machine, count.
 
     A permutation test finds where each gated quantile changed; the first run after a change is marked.
 

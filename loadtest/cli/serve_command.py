@@ -11,7 +11,7 @@ import click
     "--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Loopback address to listen on."
 )
 @click.option(
-    "--port", default=8765, show_default=True, metavar="PORT", help="Port to listen on; 0 takes a free one."
+    "--port", default=8765, show_default=True, metavar="PORT", help="Port to listen on; 0 for any free port."
 )
 @click.option(
     "--database",
@@ -24,8 +24,8 @@ import click
     type=click.Choice(["chat", "ack"]),
     default="chat",
     show_default=True,
-    help="Answer chat messages with a stream and keep the history of both sides, or acknowledge any message "
-    "with its echo and keep no history.",
+    help="chat: answer messages with a stream and keep the history of both sides. ack: acknowledge any "
+    "message with its echo and keep no history.",
 )
 @click.option(
     "--handling",
@@ -39,15 +39,15 @@ import click
     "faults",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help="Break one thing (see above). Repeatable.",
+    help="Fault to inject (see above); repeatable.",
 )
 @click.option(
     "--token",
     envvar="LOADTEST_SERVE_TOKEN",
     show_envvar=True,
     metavar="TOKEN",
-    help="Require a login with it, or with a JWT signed with it (HS256): subprotocols `jwt, TOKEN`. "
-    "Better set in the environment.",
+    help="Require this token, or a JWT signed with it (HS256), in the subprotocols `jwt, TOKEN`. "
+    "Preferably set it in the environment.",
 )
 @click.option(
     "--push-every",
@@ -93,25 +93,25 @@ import click
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Log as text, or as JSON lines the way Cloud Run reads them.",
+    help="Log as text, or as JSON lines for Cloud Run.",
 )
 @click.option(
     "--reuse-port",
     is_flag=True,
-    help="Share the port with other servers that have this option: the next one of a rolling restart. Give "
-    "all the same --database.",
+    help="Share the port with other servers that have this option, as in a rolling restart. Give all of "
+    "them the same --database.",
 )
 @click.option("--parent-pid", type=int, hidden=True)
 def serve(**settings: Any) -> None:
     """Run the reference server: a sound WebSocket backend, or one with faults.
 
     The server prints `listening on ws://HOST:PORT` when it is ready, and logs to standard error. Stop it with
-    Ctrl-C or SIGTERM. It has sessions at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at
-    /api/health, and at /api/counters its own counts, to compare a client's with. If a client's token is a JWT
-    with the claim `sid`, that is its session id, whatever the path says.
+    Ctrl-C or SIGTERM. Sessions are at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at
+    /api/health, and the server's own counts, for comparison with a client's, at /api/counters. If a client's
+    token is a JWT with the claim `sid`, this claim is its session id, and the one in the path is ignored.
 
     \b
-    Faults (RATIO is 0 to 1), the item that each fails in a run, and what that needs:
+    Faults (RATIO is 0 to 1), the item that each one fails in a run, and the option it needs:
       refuse_connect=RATIO    connect      refuse new sessions with HTTP 503
       refuse_reconnect=RATIO  reconnect    refuse known sessions with HTTP 503
       close_connect=RATIO     connect      establish new sessions and close at once with 1011

@@ -1,6 +1,6 @@
-"""Options of commands that stand for settings of a run, made from the table of settings.
+"""Options of commands for settings of a run, made from the table of settings.
 
-Such an option is called like Locust's, without `ws-`: `--tls-ca` for `--ws-tls-ca`.
+Such an option has the name of Locust's option without `ws-`: `--tls-ca` for `--ws-tls-ca`.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ def setting_option(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the option of a setting.
 
-    Its value is None, () or False unless it is given. What logs in may also be in the environment, and so may
-    other secrets.
+    Its value is None, () or False unless it is given. Credentials and other secrets may also come from the
+    environment.
 
     Args:
         attribute: attribute of the setting and name of the parameter.
@@ -53,7 +53,7 @@ def setting_option(
 
 
 def given_values(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those values that were given; what was typed overrides the environment."""
+    """Return the values that were given; options override the environment."""
     given = {name: value for name, value in values.items() if value}
     outside = {name for name in given if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT}
     typed = {name: value for name, value in given.items() if name not in outside}
@@ -62,7 +62,7 @@ def given_values(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any
 
 @contextlib.contextmanager
 def named_as_typed(ctx: click.Context) -> Iterator[None]:
-    """Give errors about a setting the name of the command's option for it."""
+    """Make errors about a setting name the command's option."""
     options = {option for parameter in ctx.command.params for option in parameter.opts}
     names = {row.option: _typed(row) for row in SETTINGS.values() if row.name and _typed(row) in options}
     try:

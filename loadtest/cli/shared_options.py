@@ -56,24 +56,24 @@ inconclusive_option = click.option(
     show_default=True,
     expose_value=False,
     callback=_keep_exit,
-    help="Exit code where nothing can be concluded. The verdict itself stays the same.",
+    help="Exit code of an INCONCLUSIVE result. The verdict stays the same.",
 )
 """For commands that end with `exit_with`."""
 
 
 def exit_with(ctx: click.Context, code: int) -> NoReturn:
-    """End a command with its exit code, or with the one asked for if nothing can be concluded."""
+    """End a command with its exit code, or with that of --inconclusive-exit if the result is INCONCLUSIVE."""
     if code == Ruling.INCONCLUSIVE.exit_code:
         code = ctx.meta[_INCONCLUSIVE_EXIT]
     ctx.exit(code)
 
 
 def write_for_github(ctx: click.Context, report: Callable[[], "CiReport"]) -> None:
-    """Write what GitHub Actions reads, if that was asked for: the job's summary, annotations and outputs.
+    """Write output for GitHub Actions if --github was given: the job's summary, annotations and outputs.
 
     Args:
         ctx: the command's context.
-        report: returns what there is to say; of several reports only the first is written.
+        report: returns the report; of several reports only the first is written.
 
     Raises:
         ResultsUnwritable: a file cannot be written.
@@ -108,7 +108,7 @@ def print_json(document: object) -> None:
 
 
 def echo(lines: str, *, err: bool = False) -> None:
-    """Print lines that may hold what a server or a file said."""
+    """Print lines that may contain text from a server or a file."""
     click.echo(without_commands(lines), err=err)
 
 
@@ -159,7 +159,7 @@ def finish_comparison(
         ctx: the command's context.
         sheet: the comparison as tables.
         document: the comparison as an object for JSON.
-        comparison: the comparison as its reports take it.
+        comparison: the comparison in the form for its reports.
         report: its report.html, None if that could not be written.
         as_json, markdown: the format; Markdown is its summary.md.
     """
@@ -174,7 +174,7 @@ def finish_comparison(
         print_sheet_as(sheet, document, as_json=as_json)
     if report is not None:
         path = one_line(str(report), 4096)
-        echo(f"report: {path}", err=as_json or markdown)  # what they print is read by programs
+        echo(f"report: {path}", err=as_json or markdown)  # programs read their output
     write_for_github(ctx, lambda: comparison_report(sheet, comparison, report))
 
 
@@ -185,4 +185,4 @@ def check_standard_input(files: Sequence[Path]) -> None:
         UsageError: `-` is given more than once.
     """
     if files.count(Path("-")) > 1:
-        raise click.UsageError("- is standard input: it can be given only once")
+        raise click.UsageError("- (standard input) must be given only once")

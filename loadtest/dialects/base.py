@@ -1,9 +1,9 @@
 """The base class of dialects, and the kinds of incoming messages.
 
-A dialect logs in (`login`), addresses an attempt (`endpoint`), writes what the client says (`greeting`,
-`request`, `heartbeat`, `probe`), and interprets what the server says (`read`). One instance serves all
-sessions of a run: what belongs to a session stands in `DialectSession.memory`. The server's messages are
-untrusted: whatever `read` quotes of them is bounded.
+A dialect logs in (`login`), returns the endpoint of an attempt (`endpoint`), creates the client's messages
+(`greeting`, `request`, `heartbeat`, `probe`), and interprets the server's messages (`read`). One instance
+serves all sessions of a run: the state of a session is in `DialectSession.memory`. The server's messages are
+untrusted: excerpts of them are bounded.
 """
 
 import re
@@ -29,12 +29,13 @@ SESSION: Final = "the session"
 
 
 class Established(Struct, frozen=True, kw_only=True):
-    """The server says that the session is established, and under which ids; None if it does not say.
+    """The server has established the session. Ids that it does not send are None.
 
     Args:
-        session_id: id of the session, which no other session of the run has.
-        thread_id: another id of the session, which must stay the same as well.
-        asked_id: the session id that the client asked for, where the server says that it gave another one.
+        session_id: id of the session, unique within the run.
+        thread_id: second id of the session, which must also stay the same.
+
+        asked_id: the session id that the client requested, if the server says that it assigned another one.
     """
 
     session_id: str | None = None
@@ -44,18 +45,18 @@ class Established(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return the ids, for people."""
         ids = [one_line(said) for said in (self.session_id, self.thread_id) if said is not None]
-        return " / ".join(ids) or "a session without id"
+        return " / ".join(ids) or "a session without an id"
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """The server restores the session's history, or a piece of it; oldest first.
+    """The server restores the session's history, or a part of it, oldest message first.
 
     Args:
         texts: texts of this session's requests; texts without a mark of this run are ignored.
         sequences: sequence numbers of this session's requests, where the server restores no texts.
-        count: number of messages that the server restores, where `texts` or `sequences` are only some of them
-            (those of one role, for example). Needed with `history_window`.
-        complete: whether this is the last piece. If none is, the history ends with the first reply.
+        count: number of messages that the server restores, if `texts` or `sequences` list only some of them
+            (those of one role, for example). Required with `history_window`.
+        complete: whether this is the last part. If none is, the history ends with the first reply.
     """
 
     texts: tuple[str, ...] | list[str] = ()
@@ -69,9 +70,9 @@ class Reply(Struct, frozen=True):
 
     Args:
         sequence: of the request.
-        text: in which the text of the request must stand, once. Leave it out if replies do not repeat it;
-            None means that this one should, and has none.
-        whole: whether the text must be that of the request and nothing else.
+        text: text that must contain the request's text once. Omit it if replies do not repeat the text; None
+            means that this reply should repeat it and does not.
+        whole: whether the text must equal the request's text, with nothing before or after it.
     """
 
     sequence: Sequence
@@ -84,7 +85,7 @@ class Failed(Struct, frozen=True):
 
     Args:
         sequence: of the request.
-        detail: the server's words.
+        detail: the server's error message.
     """
 
     sequence: Sequence
@@ -103,7 +104,7 @@ class Push(Struct, frozen=True, kw_only=True):
     Args:
         text: checked if given: a marked text must be this session's own, and intact.
         number: counts the pushes of a connection, None if the server does not count.
-        sent_at_ms: the server's clock at sending in milliseconds, None if it does not say.
+        sent_at_ms: the server's clock at sending in milliseconds, None if unknown.
     """
 
     text: str | None = None
@@ -130,11 +131,11 @@ Read = Incoming | Iterable[Incoming] | None
 
 
 class Request(Struct, frozen=True):
-    """A request that is more than its data.
+    """A request with a name, or one that gets no reply.
 
     Args:
         data: the message.
-        name: of this type of message, shown in errors.
+        name: name of this type of message, shown in errors.
         replies: whether the server replies to it.
     """
 
@@ -144,7 +145,7 @@ class Request(Struct, frozen=True):
 
 
 def listed_meanings(read: Read) -> list[Incoming]:
-    """Return what a message means as a list, where one message holds several records."""
+    """Return the result of `read` as a list, for messages that hold several records."""
     if read is None:
         return []
     return [*read] if isinstance(read, Iterable) else [read]
@@ -164,7 +165,7 @@ def unreadable(data: Data) -> Unreadable:
 
 
 def text_only(data: Data) -> str:
-    """Return a message of a protocol that sends text.
+    """Return a message of a text protocol.
 
     Raises:
         UnicodeError: it is binary, which clients of such a protocol cannot read.
@@ -186,12 +187,12 @@ and no timer, has its turn meanwhile."""
 
 
 def too_many(records: int | str) -> Flooded:
-    """Return the error of a message that holds so many records."""
+    """Return the error of a message with too many records."""
     return Flooded(f"one message holds {records} records, limit {MAX_RECORDS:,}")
 
 
 def lines(data: Data) -> list[str] | list[bytes]:
-    """Split a message that holds a record a line; only line feeds end a line.
+    """Split a message with one record per line; only line feeds end a line.
 
     Not with `splitlines`: JSON strings may hold U+2028 and other line separators unescaped.
 
@@ -213,21 +214,21 @@ class Dialect:
             `{thread_id}`, `{number}`, `{user}`, `{token}`, and the columns of `--ws-data`.
         health_path: path of the HTTP health endpoint, None if there is none.
         subprotocols: to offer, in this order.
-        ordered: whether replies, and pushes with texts, come in the order of their requests.
+        ordered: whether replies, and pushes with texts, arrive in the order of their requests.
         establishes: whether the server announces an established session (`read` then returns Established);
             otherwise a session is established once its WebSocket is open.
         identifies: whether sessions have an identity that outlives connections; without one,
             `persistence` is not judged.
         keeps_history: whether the server restores a session's messages after a reconnect.
-        history_window: how many messages the server restores at most, the newest ones, replies among them;
-            None if it restores all.
-        queues: whether clients of this application send messages that fall due in an outage afterwards;
-            otherwise those are missed.
+        history_window: maximum number of messages that the server restores, the newest ones, including
+            replies; None if it restores all.
+        queues: whether clients of this application send messages that fall due in an outage after it;
+            otherwise these messages are skipped.
         pushes: whether the server sends messages on its own.
-        pushes_per_s: how many each session receives per second, at least; None if it does not promise that.
+        pushes_per_s: minimum number of pushes per second and session; None if the server guarantees none.
         heartbeat_s: seconds between heartbeats, None for none.
-        cleanup_s: seconds after which the server closes connections whose client is gone; None if it
-            does not promise that.
+        cleanup_s: seconds within which the server closes connections of clients that are gone; None if it
+            guarantees none.
         forbidding_close_codes: close codes after which a client must not reconnect.
         options: attributes that `--ws-dialect-option NAME=VALUE` may set.
     """
@@ -268,14 +269,14 @@ class Dialect:
         """Prepare an attempt; called before each. May set the session's token, headers and cookies.
 
         Raises:
-            LoginFailed: the login was refused; the attempt fails. So it does with OSError, and with the
-                exceptions of libraries; Python's other ones count as mistakes of the dialect.
+            LoginFailed: the login was refused; the attempt fails. OSError and the exceptions of libraries
+                have the same effect; Python's other exceptions count as mistakes in the dialect.
         """
 
     def endpoint(self, session: DialectSession) -> Endpoint:
         """Return path, headers and subprotocols of one attempt; called before each.
 
-        A token goes into the header `Authorization`, unless the path has a place for it.
+        A token is sent in the header `Authorization`, unless the path contains `{token}`.
         """
         bearer = session.token and "{token}" not in self.path
         headers = (("Authorization", f"Bearer {session.token}"),) if bearer else ()
@@ -286,7 +287,7 @@ class Dialect:
         return ()
 
     def request(self, session: DialectSession, sequence: int) -> Data | Request:
-        """Return the request with this sequence number. Without it, sessions send none."""
+        """Return the request with this sequence number. Without this method, sessions send no requests."""
         raise NotImplementedError
 
     def heartbeat(self, session: DialectSession) -> Data:
@@ -296,12 +297,12 @@ class Dialect:
     def probe(self, session: DialectSession) -> Data | None:
         """Return a message that makes the server answer, for drops that need a busy server; None for none.
 
-        It is not in the ledger. It should cost the server little, and leave nothing in a history.
+        It is not in the ledger. It should be cheap for the server and leave nothing in a history.
         """
         return None
 
     def read(self, session: DialectSession, data: Data) -> Read:
-        """Interpret a message from the server: return what it says, in order."""
+        """Interpret a message from the server: return its meaning, or several in order; None to ignore it."""
         raise NotImplementedError
 
     def message_templates(self) -> Iterable[tuple[str, Any]]:
@@ -313,7 +314,7 @@ class Dialect:
 
     @classmethod
     def overrides(cls, method: str) -> bool:
-        """Return whether the class has a method of its own in place of the base's."""
+        """Return whether the class overrides a method of the base class."""
         return getattr(cls, method) is not getattr(Dialect, method)
 
 
@@ -327,7 +328,7 @@ def placeholders(path: str) -> list[str]:
 
 
 def filled(path: str, session: DialectSession) -> str:
-    """Return a path with the session's ids and data in place of `{session_id}` and the like."""
+    """Return a path with `{session_id}` and other placeholders replaced by the session's ids and data."""
     if "{" not in path:
         return path
     values = {

@@ -1,7 +1,8 @@
-"""Bundled dialects: protocols that many applications speak, imported when they are named.
+"""Bundled dialects: common protocols, imported on first use.
 
 Some need a library, an extra of this distribution: `pip install 'loadtest-ws[socketio]'`. They import it when
-one is made, not before: lists of options need none. To add a dialect, write its module and a row here.
+the dialect is created, so that listing the options needs none. To add a dialect, write its module and a row
+here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ class Bundled:
     Args:
         module: module with its class, in this package.
         speaks: the protocol, for people.
-        extra: extra of the distribution with what it needs, empty if it needs nothing.
+        extra: extra of the distribution that installs its libraries, empty if it needs none.
     """
 
     module: str
@@ -32,10 +33,10 @@ class Bundled:
 BUNDLED: Final[Mapping[str, Bundled]] = {
     "graphql": Bundled("graphql", "GraphQL over WebSocket (graphql-transport-ws)"),
     "jsonrpc": Bundled("jsonrpc", "JSON-RPC 2.0"),
-    "llm": Bundled("llm", "Realtime API of OpenAI and servers that follow it"),
+    "llm": Bundled("llm", "Realtime API of OpenAI and compatible servers"),
     "socketio": Bundled("socketio", "Socket.IO 3 and 4", extra="socketio"),
     "signalr": Bundled("signalr", "The JSON hub protocol of ASP.NET Core SignalR"),
-    "template": Bundled("template_dialect", "Any protocol that a TOML file describes"),
+    "template": Bundled("template_dialect", "Any protocol described by a TOML file"),
 }
 
 
@@ -51,7 +52,7 @@ def dialect_named(name: str) -> type[Dialect]:
         return Dialect.dialects[name]
     except KeyError:
         known = ", ".join(sorted({*Dialect.dialects, *BUNDLED}))
-        problem = f"must be {known}, or the name of your own subclass of loadtest.Dialect in the locustfile"
+        problem = f"must be {known}, or the name of a subclass of loadtest.Dialect in your locustfile"
         raise InvalidSetting("--ws-dialect", name, problem) from None
 
 
@@ -62,7 +63,7 @@ class Described:
     Args:
         name: name of the dialect.
         speaks: the protocol, for people.
-        extra: extra of the distribution with what it needs, empty if it needs nothing.
+        extra: extra of the distribution that installs its libraries, empty if it needs none.
         options: its options.
     """
 

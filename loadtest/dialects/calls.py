@@ -1,6 +1,6 @@
-"""Calls to a user's dialect: what it raises, and what it returns wrongly, becomes a mistake that names it.
+"""Calls to a user's dialect: exceptions and wrong return values become mistakes that name the method.
 
-On the hot path the session calls `Dialect.read` itself, and comes here with all that is not simply a Reply.
+On the hot path the session calls `Dialect.read` directly and uses this module for any result but a Reply.
 """
 
 import itertools
@@ -66,7 +66,7 @@ def greeting(dialect: Dialect, session: DialectSession) -> list[Data]:
     """Return the messages that the dialect sends first.
 
     Raises:
-        DialectMistake: it raised, or returned something else.
+        DialectMistake: the method raised, or returned a wrong value.
     """
     given = _given(session)
     try:
@@ -83,7 +83,7 @@ def heartbeat(dialect: Dialect, session: DialectSession) -> Data:
     """Return the dialect's next heartbeat.
 
     Raises:
-        DialectMistake: it raised, or returned something else.
+        DialectMistake: the method raised, or returned a wrong value.
     """
     return sendable(dialect, "heartbeat", called(dialect, "heartbeat", session), _given(session))
 
@@ -92,7 +92,7 @@ def probe(dialect: Dialect, session: DialectSession) -> Data | None:
     """Return the dialect's message for drops, None if it has none.
 
     Raises:
-        DialectMistake: it raised, or returned something else.
+        DialectMistake: the method raised, or returned a wrong value.
     """
     message = called(dialect, "probe", session)
     return None if message is None else sendable(dialect, "probe", message, _given(session))
@@ -115,7 +115,7 @@ def called(dialect: Dialect, method: str, session: DialectSession) -> Any:
 
 
 def sendable(dialect: Dialect, method: str, data: Any, given: str) -> Data:
-    """Return data that a method of the dialect wants to send.
+    """Return data that a method of the dialect returned for sending.
 
     Raises:
         DialectMistake: it is neither text nor bytes.
@@ -126,10 +126,10 @@ def sendable(dialect: Dialect, method: str, data: Any, given: str) -> Data:
 
 
 def checked_request(dialect: Dialect, request: object, sequence: int) -> Request:
-    """Return a request that is not simply text or bytes.
+    """Return a request that is neither text nor bytes.
 
     Raises:
-        DialectMistake: it is none.
+        DialectMistake: it is not a `Request`.
     """
     if isinstance(request, Request) and isinstance(request.data, str | bytes):
         return request
@@ -157,9 +157,9 @@ def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:
 
 
 def unasked(dialect: Dialect, session: DialectSession, data: Data) -> list[Incoming]:
-    """Return what a message says, without what may answer a drop: errors, and what names no request.
+    """Return the meaning of a message, without errors and results that may answer a drop's own data.
 
-    It is nothing if the dialect cannot read the message, which may answer what a broken client sent.
+    An unreadable message means nothing here: it may answer the data that a broken client sent.
     """
     try:
         said = listed(dialect, dialect.read(session, data), data)
@@ -188,7 +188,7 @@ def number(dialect: Dialect, sequence: object, oldest: int) -> int:
         oldest: number of that request.
 
     Returns:
-        The number; -1 for a text that is none.
+        The number; -1 for a text that is not a number.
 
     Raises:
         DialectMistake: `sequence` is of another type.
@@ -204,25 +204,25 @@ def number(dialect: Dialect, sequence: object, oldest: int) -> int:
     if isinstance(sequence, int) and not isinstance(sequence, bool):
         return int(sequence)
     allowed = "a sequence that is int, str or None"
-    raise _wrong_field(dialect, sequence, allowed, "a message of the server")
+    raise _wrong_field(dialect, sequence, allowed, "a message from the server")
 
 
 def waits_for_nothing(dialect: Dialect, sequence: int) -> DialectMistake:
-    """Return the mistake of a dialect whose requests get no replies, in a closed loop.
+    """Return the mistake of a dialect whose requests get no replies with `--ws-arrivals closed`.
 
     Args:
         dialect: whose requests they are.
         sequence: number of the last one.
     """
     problem = (
-        f"returned {MOST_UNANSWERABLE} requests without replies in a row, but with --ws-arrivals closed each "
-        "waits for the reply to the last. Use --ws-arrivals constant"
+        f"returned {MOST_UNANSWERABLE} requests without replies in a row, but with --ws-arrivals closed "
+        "each request waits for the reply to the last. Use --ws-arrivals constant"
     )
     return DialectMistake(f"{type(dialect).__name__}.request", problem, f"sequence {sequence}")
 
 
 def wrong_field(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> FieldMistake | None:
-    """Return the mistake of the first field with a value of the wrong type, None if there is none."""
+    """Return the mistake for the first field whose value has the wrong type, None if there is none."""
     for incoming in said if isinstance(said, Iterable) else (said,):
         for name in incoming.__struct_fields__:
             if not _is_sound(name, getattr(incoming, name)):
@@ -252,7 +252,7 @@ def _name(name: str) -> str:
 
 
 def _listed(returned: Any, most: int | None = None) -> list[Any] | None:
-    """Return the first items of an iterable, or all; None if it is not one, or one of the wrong things."""
+    """Return the first items of an iterable, or all; None for text, bytes, mappings and non-iterables."""
     if isinstance(returned, str | bytes | Mapping) or not isinstance(returned, Iterable):
         return None
     return list(itertools.islice(returned, most))
@@ -264,7 +264,7 @@ def _given(session: DialectSession) -> str:
 
 @types.coroutine
 def timed(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, float]:
-    """Run a coroutine; return its longest step without a switch to others, in seconds."""
+    """Run a coroutine; return its longest step between two awaits, in seconds."""
     longest_s = 0.0
     resume, value = coroutine.send, None
     while True:

@@ -1,8 +1,8 @@
 """Which fields of replies and pushes are checked: the options `text`, `push-text` and `push-number`.
 
-`text` names the field of a reply in which the request's text must stand. `auto` accepts the text wherever it
-stands, and a reply without it is not checked; empty, no reply is checked. Unless it is empty, no text of
-another session may stand anywhere in a reply.
+`text` names the field of a reply that must contain the request's text. With `auto` the text may be in any
+field, and a reply without it is not checked. If `text` is empty, no reply is checked. Otherwise a text of
+another session anywhere in a reply fails the check.
 """
 
 from typing import Any, Final
@@ -18,25 +18,26 @@ AUTO: Final = "auto"
 
 
 def text_option(of: str) -> DialectOption:
-    """Return the option `text`; `of` says whose field it is."""
+    """Return the option `text`; `of` names the owner of the field."""
     help_text = (
-        f"Field of {of} in which the request's text must stand. auto: wherever it stands, and replies "
-        "without it are not checked. Empty: no reply is checked."
+        f"Field of {of} that must contain the request's text. auto: any field; replies without the "
+        "text are "
+        "not checked. Empty: no reply is checked."
     )
     return DialectOption("text", Field(), help_text)
 
 
 def push_options(of: str) -> tuple[DialectOption, DialectOption]:
-    """Return the options `push-text` and `push-number`; `of` says whose fields they are."""
-    text = f"Field of {of} with a text; one of another session fails messaging. Empty: none is checked."
-    number = f"Field of {of} that counts the pushes of a connection. Empty: they are not counted."
+    """Return the options `push-text` and `push-number`; `of` names the owner of the fields."""
+    text = f"Field of {of} with a push's text. A text of another session fails messaging. Empty: not checked."
+    number = f"Field of {of} with the number of a push on its connection. Empty: pushes are not counted."
     return DialectOption("push-text", Field(), text), DialectOption("push-number", Field(), number)
 
 
 def checked_text(session: DialectSession, document: Any, field: str) -> str | UnsetType | None:
     """Return the text for `Reply.text`: UNSET if it is not to be checked, None if it is missing.
 
-    A text of another session comes first, wherever in the document it stands.
+    A text of another session has priority, wherever it is in the document.
     """
     if not field:
         return UNSET
@@ -53,8 +54,8 @@ def checked_text(session: DialectSession, document: Any, field: str) -> str | Un
 class StreamedTexts:
     """Checks the joined texts of a run's streamed answers.
 
-    A piece that is lost, or in the wrong place, may destroy the mark of a text. So with `auto`, once one
-    answer has borne a mark, all must.
+    A lost or misplaced piece may destroy the mark in a text. So with `auto`, all answers must have a mark
+    once one of them had one.
 
     Args:
         field: the option `text`.
@@ -65,14 +66,14 @@ class StreamedTexts:
         self._are_checked = field not in ("", AUTO)
 
     def checked(self, session: DialectSession, joined: str | None) -> str | UnsetType | None:
-        """Return the text for `Reply.text` of an answer whose pieces are joined; None if it had none."""
+        """Return the text for `Reply.text` of an answer with joined pieces; None if it had none."""
         if self._field and joined is not None and session.marker.marked(joined):
             self._are_checked = True
         return joined if self._are_checked else UNSET
 
 
 def pushed(document: Any, text: str, number: str) -> Push:
-    """Return a push whose text and number stand in these fields, as far as they do."""
+    """Return a push with its text and number from these fields, as far as the document has them."""
     words = value_at(document, path_of(text)) if text else None
     count = value_at(document, path_of(number)) if number else None
     return Push(

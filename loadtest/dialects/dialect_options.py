@@ -23,7 +23,7 @@ class DialectOption:
     """An option of a dialect.
 
     Args:
-        name: as in `--ws-dialect-option NAME=VALUE`; hyphens are underscores in the attribute.
+        name: as in `--ws-dialect-option NAME=VALUE`; the attribute has underscores for hyphens.
         kind: kind of its value, with the bounds.
         help: what it does, in sentences, without the default and the bounds.
     """
@@ -39,10 +39,10 @@ class DialectOption:
 
 
 def parsed(given: Sequence[str]) -> dict[str, str]:
-    """Return the texts of options by name.
+    """Return the values of options as text, by name.
 
     Raises:
-        InvalidSetting: a text has no equals sign, a name stands twice, or there are too many.
+        InvalidSetting: a text has no equals sign, a name is given twice, or there are too many.
     """
     found: dict[str, str] = {}
     for text in given:
@@ -58,7 +58,7 @@ def parsed(given: Sequence[str]) -> dict[str, str]:
 
 
 def with_options(kind: type[Any], given: Mapping[str, str]) -> type[Any]:
-    """Return a dialect's class whose attributes have these values, the class itself if there are none.
+    """Return a subclass of a dialect with these values as attributes, the class itself if there are none.
 
     Raises:
         InvalidSetting: the dialect has no such option, or the option does not accept the value.
@@ -75,7 +75,7 @@ def with_options(kind: type[Any], given: Mapping[str, str]) -> type[Any]:
 
 
 def refuse_option(name: str, value: Any, problem: str, *, unless: Any) -> None:
-    """Refuse the value of an option that is of its kind and cannot work.
+    """Refuse a valid value of an option that cannot work, unless the condition holds.
 
     Raises:
         InvalidSetting: the condition `unless` does not hold.
@@ -86,7 +86,7 @@ def refuse_option(name: str, value: Any, problem: str, *, unless: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An option for lists.
+    """An option as shown in lists.
 
     Args:
         name: as in `--ws-dialect-option NAME=VALUE`.

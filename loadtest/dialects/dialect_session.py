@@ -1,4 +1,4 @@
-"""What a dialect knows of a session: its ids, its credentials, and a memory that outlives connections."""
+"""A session as its dialect sees it: ids, credentials, and a memory that outlives connections."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ async def _call_here(function: Callable[..., Result], *arguments: Any) -> Result
 
 
 class Row(dict[str, str]):
-    """A row of `--ws-data`; an unknown column is named together with the known ones."""
+    """A row of `--ws-data`; the error for an unknown column lists the known ones."""
 
     def __missing__(self, column: str) -> str:
         known = f"it has {', '.join(self)}" if self else "no --ws-data was given"
@@ -44,18 +44,18 @@ class DialectSession:
         blocking: how `blocking` runs a function.
 
     Attributes:
-        last_sequence, last_text: the text made last, and whose it is: most replies hold it.
+        last_sequence, last_text: the newest text and its sequence number: most replies contain it.
         number: number of the session in the run, from 0.
         user: number of the Locust user that holds it, from 0.
         session_id, thread_id: ids made for the session, unique across runs.
-        connection: number of the current connection, or of the next one while there is none; from 0.
+        connection: number of the current connection, or of the next one during an outage; from 0.
         token: for the next connection attempt; set from `--ws-token` or `--ws-token-cmd` before each
             `Dialect.login`.
         headers: sent with each upgrade request, by name.
         cookies: sent with each upgrade request, by name; responses to upgrades change them as in a browser.
         http_url: of the server of `--host`, for HTTP, without a path: `https://chat.example.org:443`.
         marker: writes and recognises the session's texts.
-        memory: for the dialect, which one instance serves all sessions of a run.
+        memory: the dialect's state of this session; one dialect instance serves all sessions of a run.
         data: the session's row of `--ws-data` by column; all values are secrets.
     """
 
@@ -128,14 +128,14 @@ class DialectSession:
         return self._random
 
     def text(self, sequence: int) -> str:
-        """Return the text of a request: marked, unique, and the same whenever it is asked for.
+        """Return the text of a request: marked, unique, and the same at each call.
 
         Args:
             sequence: of the request.
 
         Returns:
-            A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server that returns it
-            in a reply, a push or a restored history returns it unchanged.
+            A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server must return it
+            unchanged in replies, pushes and restored history.
         """
         if sequence == self.last_sequence:
             return self.last_text
@@ -146,28 +146,28 @@ class DialectSession:
         return text
 
     def size(self, sequence: int) -> int:
-        """Return the size in bytes that `--ws-message-bytes` draws for a request; `text` is as long."""
+        """Return the size in bytes of a request's `text`, drawn from `--ws-message-bytes`."""
         size_of = self._size_of
         return size_of if isinstance(size_of, int) else size_of(self.number, sequence)
 
     def _turn_to(self, sequence: int) -> None:
-        """Set the end of texts from this sequence on, up to the next that needs another."""
+        """Set the tail of texts from this sequence number on, up to the next one with another tail."""
         self._tail = self.marker.tail(sequence, self.size(sequence))
         digits = len(str(sequence))
         fixed = isinstance(self._size_of, int) and sequence > 0
         self._from, self._below = (10 ** (digits - 1), 10**digits) if fixed else (sequence, sequence + 1)
 
     def sequence_of(self, text: str) -> int | None:
-        """Return the sequence number of this session's own text that a text holds; None if it holds none.
+        """Return the sequence number of this session's own text within a text; None if there is none.
 
-        Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
+        Use it if a protocol has no ids, or to distinguish this session's messages from others in a room.
         """
         return self.last_sequence if text == self.last_text else self.marker.sequence_of(text)
 
     def expect_ping(self, within_s: float | None) -> None:
-        """Give up the connection if the application's next ping does not come within so many seconds.
+        """End the connection if the application's next ping does not arrive within this number of seconds.
 
-        Call it for each ping that comes, and in `Dialect.greeting`; None expects no ping.
+        Call it for each ping received, and in `Dialect.greeting`; None expects no ping.
         """
         self._ping_within_s, self._ping_since_ns = within_s, None
 
@@ -177,21 +177,21 @@ class DialectSession:
         return self._ping_within_s is not None
 
     def missed_ping(self, now_ns: int, *, excused: bool) -> str:
-        """Return what is wrong if a ping is overdue, else nothing; `excused` while a drop is under way."""
+        """Return the problem if a ping is overdue, else an empty text; `excused` during a drop."""
         if self._ping_within_s is None:
             return ""
         if excused or self._ping_since_ns is None:
             self._ping_since_ns = None if excused else now_ns
             return ""
         overdue = now_ns - self._ping_since_ns > self._ping_within_s * 1e9
-        return f"no ping of the server in {self._ping_within_s:g} s" if overdue else ""
+        return f"no ping from the server in {self._ping_within_s:g} s" if overdue else ""
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function that blocks, such as an HTTP client's, in a greenlet of its own.
 
-        It runs in Locust's thread, as a user's tasks do, so what blocks must be Python's: sockets, locks,
-        `time.sleep`. What blocks in C, such as a database driver, stops that thread: let the function call it
-        by a `gevent.threadpool.ThreadPool`. If the login times out, `gevent.GreenletExit` is raised in the
+        It runs in Locust's thread, like a user's tasks, so it may only block in Python: sockets, locks,
+        `time.sleep`. Code that blocks in C, such as a database driver, stops that thread: call it through a
+        `gevent.threadpool.ThreadPool`. If the login times out, `gevent.GreenletExit` is raised in the
         function. Everything else in a dialect runs on the event loop that all sessions share.
         """
         result: Result = await self._blocking(function, *arguments)

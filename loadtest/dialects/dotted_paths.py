@@ -1,7 +1,7 @@
-"""Dotted paths into JSON documents, `payload.items.0.text`, and the texts of requests that stand in them.
+"""Dotted paths into JSON documents, `payload.items.0.text`, and the texts of requests in them.
 
-A part in digits is the position in an array, or a key of that name in an object. Documents are the server's:
-nothing here raises for what it finds in them.
+A part in digits is an index in an array, or a key of that name in an object. Documents come from the server:
+no content of them raises an error here.
 """
 
 from dataclasses import dataclass
@@ -57,14 +57,14 @@ def value_at(document: Any, path: Path) -> Any:
 
 
 def words_of(value: Any, limit: int = 200) -> str:
-    """Return a value of an error field as words: its message, if it is an object with one."""
+    """Return the value of an error field as text: its message, if it is an object with one."""
     if isinstance(value, dict):
         value = value.get("message") or value
     return one_line(value if isinstance(value, str) else repr(value), limit)
 
 
 def foreign_text(session: DialectSession, document: Any, depth: int = 0) -> str | None:
-    """Return the first text in a document that bears a mark of another session; None if none does."""
+    """Return the first text in a document with a mark of another session; None if there is none."""
     if isinstance(document, bytes | bytearray):
         document = document.decode(errors="replace")
     if isinstance(document, str):
@@ -77,7 +77,7 @@ def foreign_text(session: DialectSession, document: Any, depth: int = 0) -> str 
 
 
 def marked_text(session: DialectSession, document: Any, depth: int = 0) -> str | None:
-    """Return the first text in a document that bears a mark of this run; None if none does."""
+    """Return the first text in a document with a mark of this run; None if there is none."""
     if isinstance(document, bytes | bytearray):
         document = document.decode(errors="replace")
     if isinstance(document, str):

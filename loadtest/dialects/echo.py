@@ -1,7 +1,7 @@
 """`echo`: any server that returns what it receives.
 
-A request is its marked text and nothing else, and so must its reply be. The server has no session identity,
-so `persistence` is not judged.
+A request is just its marked text, and the reply must equal it. The server has no session identity, so
+`persistence` is not judged.
 """
 
 from loadtest.dialects.base import Dialect, Reply, Unreadable, unreadable

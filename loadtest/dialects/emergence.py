@@ -100,8 +100,8 @@ _decode = msgspec.json.Decoder(_Message).decode
 class Emergence(Dialect):
     """The chat application that this tool was first written for, and the reference server.
 
-    A session's token is that of the column `token` of `--ws-data`, else that of `--ws-token`. With
-    `--ws-token-cmd` all sessions use the command's; the data must not have such a column then.
+    A session's token is its value in the column `token` of `--ws-data`, else that of `--ws-token`. With
+    `--ws-token-cmd` all sessions use the command's token, and the data must not have such a column.
     """
 
     name = "emergence"
@@ -182,7 +182,7 @@ class Emergence(Dialect):
                 return Failed(None, payload.message or "ws:error without a message")
             case "ws:auth_required":
                 return AuthRequired(
-                    one_line(payload.reason or "the server requires another token", EXCERPT_LENGTH)
+                    one_line(payload.reason or "the server rejected the token", EXCERPT_LENGTH)
                 )
             case kind if kind.startswith("ws:"):
                 return Push(text=payload.text or None, number=payload.push_id, sent_at_ms=payload.sent_at_ms)
@@ -191,7 +191,7 @@ class Emergence(Dialect):
 
 
 def _answered(session: DialectSession, answer: str) -> Reply:
-    """Return the end of a streamed answer; an assistant need not repeat what it was asked."""
+    """Return the end of a streamed answer; an assistant need not repeat the request's text."""
     if session.marker.marked(answer):
         return Reply(session.sequence_of(answer), answer)
     return Reply(None)

@@ -3,10 +3,12 @@
     -> {"type":"connection_init","payload":{"Authorization":"Bearer …"}}    with the token of --ws-token
     <- {"type":"connection_ack"}
     -> {"type":"subscribe","id":"7","payload":{"query":…,"variables":{…}}}
-    <- {"type":"next","id":"7","payload":{"data":{…},"errors":[…]}}      once, or again and again
+
+    <- {"type":"next","id":"7","payload":{"data":{…},"errors":[…]}}      once or repeatedly
     <- {"type":"error","id":"7","payload":[{"message":…}]}                  refused before it ran
     <- {"type":"complete","id":"7"}
-    <- {"type":"ping"}    -> {"type":"pong"}                                and the other way round
+
+    <- {"type":"ping"}    -> {"type":"pong"}                                in both directions
 
 Source: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md, and for the close codes after which a
 client must not reconnect its `src/client.ts`.
@@ -98,7 +100,7 @@ class Operation:
 
 
 class _Message(msgspec.Struct):
-    """What the server says."""
+    """A message from the server."""
 
     type: str
     id: str | None = None
@@ -112,10 +114,10 @@ class _Answer:
     """The unfinished answer to a request.
 
     Attributes:
-        text: what is known of its text, as for `Reply.text`; of a stream the pieces so far.
-        error: the server's words, if a result has errors; or what else is wrong with it.
-        results: how many have come, without further parts of one.
-        goes_on: whether the last result said that more of it follows (`hasNext`).
+        text: its text, as for `Reply.text`; for a stream, the pieces so far.
+        error: the server's error message, if a result has errors, or another problem with it.
+        results: number of results received; further parts of one do not count.
+        goes_on: whether the last result announced further parts (`hasNext`).
     """
 
     __slots__ = ("error", "goes_on", "results", "text")
@@ -153,20 +155,24 @@ class GraphQl(Dialect):
             Operation(("query", "mutation", "subscription")),
             "Operation of each request. The results of a subscription are the parts of a streamed answer.",
         ),
-        DialectOption("variables", Text("JSON"), "Its variables, with the fields of a Template."),
+        DialectOption(
+            "variables", Text("JSON"), "Variables of this operation, with the fields of a Template."
+        ),
         text_option("the data"),
         DialectOption(
             "listen",
             Operation(("subscription",), optional=True),
-            "Subscription that each connection opens and keeps: its results are pushes.",
+            "Subscription that each connection opens; its results are pushes.",
         ),
-        DialectOption("listen-variables", Text("JSON"), "Its variables, with the fields of a Template."),
+        DialectOption(
+            "listen-variables", Text("JSON"), "Variables of this operation, with the fields of a Template."
+        ),
         *push_options("the data of pushes"),
         DialectOption(
             "auth-field",
             Text("NAME"),
-            "Field of the payload of connection_init for the token of --ws-token, as `Bearer TOKEN` if it is "
-            "Authorization. Empty: the token goes into the header Authorization instead.",
+            "Field of the connection_init payload that carries the token of --ws-token, as `Bearer TOKEN` "
+            "if it is Authorization. Empty: the token is sent in the header Authorization.",
         ),
         DialectOption(
             "ping-s", Number(0.1, 3_600, "seconds", metavar="SECONDS", or_zero=True), "Seconds between pings."
@@ -233,7 +239,7 @@ class GraphQl(Dialect):
         return unreadable(data)
 
     def _listen(self, session: DialectSession) -> Iterable[Send]:
-        """Return what opens the subscription of `listen`; a server closes if it comes before its ack."""
+        """Return the message that opens the subscription of `listen`; it must follow the server's ack."""
         if self.listen:
             variables = json.loads(self._listening(session, 0))
             payload = {"query": self.listen, "variables": variables}
@@ -273,11 +279,11 @@ class GraphQl(Dialect):
         return StreamPart(number)
 
     def _result(self, session: DialectSession, answer: _Answer, data: Any) -> None:
-        """Add a result to an answer; of a query there is one, or the first of several parts."""
+        """Add a result to an answer; a query has one, which may come in several parts."""
         answer.results += 1
         if not self._in_parts:
             if answer.results > 1:
-                answer.error = answer.error or f"more than one result of a {self._kind}"
+                answer.error = answer.error or f"more than one result for a {self._kind}"
             answer.text = checked_text(session, data, self.text)
             return
         piece = self._piece(data)
@@ -285,7 +291,7 @@ class GraphQl(Dialect):
             answer.text = f"{answer.text or ''}{piece}"[:LONGEST_ANSWER]
 
     def _piece(self, data: Any) -> str | None:
-        """Return the part of a text that one result of a stream holds; None if it holds none."""
+        """Return the piece of text in one result of a stream; None if it has none."""
         if self.text == AUTO:
             found = list(_texts(data))
             return found[0] if len(found) == 1 else None
@@ -304,7 +310,7 @@ class GraphQl(Dialect):
 
 
 def error_of(message: _Message) -> str | None:
-    """Return the first error of a message in the server's words, None if it has none."""
+    """Return the text of a message's first error, None if it has none."""
     errors = message.payload.get("errors") if isinstance(message.payload, Mapping) else message.payload
     if errors is None or errors == []:
         return None
@@ -312,12 +318,12 @@ def error_of(message: _Message) -> str | None:
 
 
 def _flaw_of(payload: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a result that has no errors, None if nothing is."""
-    return "a result without data and errors" if payload.get("data") is None else None
+    """Return the problem of a result without errors, None if there is none."""
+    return "a result with neither data nor errors" if payload.get("data") is None else None
 
 
 def _texts(data: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the texts in the data of a result, without the names of types that some clients ask for."""
+    """Yield the texts in the data of a result, except for type names (`__typename`)."""
     if isinstance(data, str):
         yield data
     elif isinstance(data, dict | list) and depth < MAX_DEPTH:

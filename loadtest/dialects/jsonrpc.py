@@ -51,7 +51,7 @@ METHOD_NOT_FOUND: Final = -32601
 
 VERSION: Final = "2.0"
 
-UNVERSIONED: Final = 'it does not say "jsonrpc": "2.0"'
+UNVERSIONED: Final = '"jsonrpc" is not "2.0"'
 
 Id = int | float | str | None
 
@@ -104,18 +104,24 @@ class JsonRpc(Dialect):
 
     options = (
         DialectOption("method", Text("NAME"), "Method that each request calls."),
-        DialectOption("params", Text("JSON"), "Its parameters, with the fields of a Template."),
+        DialectOption("params", Text("JSON"), "Parameters of this method, with the fields of a Template."),
         text_option("the result"),
         DialectOption("ids", Choice(("int", "string")), "Type of the ids of calls."),
-        DialectOption("batch", Whole(1, MAX_BATCH, "calls"), "Calls of each request, sent as a batch."),
+        DialectOption(
+            "batch", Whole(1, MAX_BATCH, "calls"), "Number of calls in each request, sent as a batch."
+        ),
         DialectOption(
             "login-method",
             Text("NAME"),
-            "Method to call first on each connection; its result establishes the session. Empty: none.",
+            "Method to call first on each connection. Its result establishes the session. Empty: none.",
         ),
-        DialectOption("login-params", Text("JSON"), "Its parameters, with the fields of a Template."),
+        DialectOption(
+            "login-params", Text("JSON"), "Parameters of this method, with the fields of a Template."
+        ),
         *push_options("the parameters of notifications"),
-        DialectOption("answer", Text("JSON"), "Result of calls that the server makes. Empty: an error."),
+        DialectOption(
+            "answer", Text("JSON"), "Result to return for calls from the server. Empty: return an error."
+        ),
     )
 
     def __init_subclass__(cls) -> None:
@@ -178,9 +184,9 @@ class JsonRpc(Dialect):
             yield Reply(self._request_of(message), checked_text(session, message.result, self.text))
 
     def _request_of(self, message: _Message) -> str | int | None:
-        """Return what names the request that a message answers; an id of another type names none.
+        """Return the request that a message answers; an id of another type belongs to none.
 
-        Only an error may have the id null: that of a call which the server could not read.
+        Only an error may have the id null: the answer to a call that the server could not read.
         """
         if message.method is not None:
             return "no request"
@@ -203,7 +209,7 @@ class JsonRpc(Dialect):
         yield pushed(message.params, self.push_text, self.push_number)
 
     def _of_batch(self, session: DialectSession, messages: list[_Message], data: Data) -> Iterator[Incoming]:
-        """Yield what the messages of an array say; responses count by request."""
+        """Yield the meanings of the messages in an array, with one result for the responses to a request."""
         responses: defaultdict[int, list[_Message]] = defaultdict(list)
         for message in messages:
             number = _whole(message.id)
@@ -217,7 +223,7 @@ class JsonRpc(Dialect):
             yield self._whole_batch(session, sequence, found)
 
     def _whole_batch(self, session: DialectSession, sequence: int, found: list[_Message]) -> Reply | Failed:
-        """Return what the responses to a batch say together: its first error, or its first wrong text."""
+        """Return the result of a batch: its first error, else its first wrong text."""
         if any(message.jsonrpc != VERSION for message in found):
             return Failed(sequence, UNVERSIONED)
         error = next((message.error for message in found if message.error is not None), None)
@@ -233,13 +239,13 @@ class JsonRpc(Dialect):
 
 
 def _whole(number: Id | UnsetType) -> int | None:
-    """Return an id as a number, None if it is none that a batch has."""
+    """Return the id of a call in a batch as a number, None for any other id."""
     text = str(number) if isinstance(number, str | int) else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < len(str(2**63)) else None
 
 
 def _answer(answer: str) -> str:
-    """Return the member of responses to calls of the server."""
+    """Return the `result` or `error` member of responses to the server's calls."""
     if not answer:
         return f'"error":{{"code":{METHOD_NOT_FOUND},"message":"Method not found"}}'
     try:

@@ -1,4 +1,4 @@
-"""`llm`: streamed answers of a language model, as OpenAI's Realtime API and servers that follow it send them.
+"""`llm`: streamed answers of a language model, by OpenAI's Realtime API and compatible servers.
 
     <- {"type":"session.created","session":{…}}
     -> {"type":"session.update","session":{…}}                   with the option `session`
@@ -7,15 +7,16 @@
     <- {"type":"conversation.item.added","item":{"id":"item-7",…}}
     -> {"type":"response.create","event_id":"response-7","response":{"metadata":{"sequence":"7"}}}
     <- {"type":"response.created","response":{"id":"resp_1","metadata":{…}}}
-    <- {"type":"response.output_text.delta","response_id":"resp_1","delta":"…"}     again and again
+
+    <- {"type":"response.output_text.delta","response_id":"resp_1","delta":"…"}     repeatedly
     <- {"type":"response.output_text.done","response_id":"resp_1","text":"…"}
     <- {"type":"response.done","response":{"id":"resp_1","status":"completed",…}}
     <- {"type":"error","error":{"message":…,"code":…,"event_id":"response-7"}}
 
-A conversation has one response at a time, so a message that falls due meanwhile waits for its turn. A model
-would answer the newest message, so the response to an older one names it:
-`"input":[{"type":"item_reference","id":"item-7"}]`. With `conversation=none` each request is a
-`response.create` of its own, outside the conversation.
+A conversation has one response at a time, so a message that falls due during a response waits. A model would
+answer the newest message, so the response to an older one refers to it:
+`"input":[{"type":"item_reference","id":"item-7"}]`. With `conversation=none` each request is a separate
+`response.create`, outside the conversation.
 
 Source: https://platform.openai.com/docs/api-reference/realtime, and the types of the package `openai`.
 """
@@ -82,7 +83,7 @@ class _Item(msgspec.Struct):
 
     @property
     def contents(self) -> list[_Content]:
-        """Its content; that of some servers is a text."""
+        """Its content; some servers send a text instead of a list."""
         said = self.content or []
         return [_Content(text=said)] if isinstance(said, str) else said
 
@@ -148,7 +149,7 @@ class _Answer:
         sequence: number of its request; None for the oldest outstanding one.
         parts: its texts so far, by output and content.
         length: of them all.
-        flaw: what is wrong with it, in words.
+        flaw: the problem with it, for people.
     """
 
     __slots__ = ("flaw", "length", "parts", "sequence")
@@ -172,15 +173,15 @@ class _Answer:
         self._compare(self.parts.get((event.output_index, event.content_index), ""), whole, event.type)
 
     def end(self, response: _Response) -> None:
-        """Compare the texts of `response.done`, if it has any, with all deltas."""
+        """Compare the texts of `response.done`, if there are any, with all deltas."""
         if response.texts and not self.flaw:
             self._compare("".join(self.texts), "".join(response.texts), "response.done")
 
     def _compare(self, joined: str, whole: str, kind: str) -> None:
         if self.length <= LONGEST_ANSWER and joined != whole:
             self.flaw = (
-                f"the deltas are not the text of {one_line(kind, 60)}: "
-                f"{len(joined):,} characters came of {len(whole):,}"
+                f"the deltas do not match the text of {one_line(kind, 60)}: "
+                f"{len(joined):,} of {len(whole):,} characters"
             )
 
     @property
@@ -190,12 +191,12 @@ class _Answer:
 
 
 class _Conversation:
-    """What is under way on a connection.
+    """The state of the conversation on a connection.
 
     Attributes:
         established: whether the session is.
         newest: number of the newest message.
-        waiting: requests whose item is in the conversation, and whose response is yet to be asked for.
+        waiting: requests whose item is in the conversation, but whose response has not been requested.
         active: the request that is being answered in the conversation; None if there is none.
         answers: unfinished responses by id.
     """
@@ -210,7 +211,7 @@ class _Conversation:
         self.answers: dict[str, _Answer] = {}
 
     def created(self, response_id: str, metadata: dict[str, str] | None) -> None:
-        """Take note of a response that begins."""
+        """Record a response that begins."""
         if len(self.answers) >= MAX_RESPONSES:
             self.answers.pop(next(iter(self.answers)))
         self.answers[response_id] = _Answer((metadata or {}).get("sequence", self.active))
@@ -235,25 +236,26 @@ class Llm(Dialect):
         DialectOption(
             "session",
             Text("JSON"),
-            "Session to set first with session.update, with the fields of a Template. Empty: none.",
+            "Session to configure first with session.update, with the fields of a Template. Empty: none.",
         ),
         DialectOption(
             "conversation",
             Choice(("auto", "none")),
             "auto: requests are messages of one conversation, and each waits for the response to the last. "
-            "none: each is a response.create outside the conversation, and several run at a time.",
+            "none: each request is a response.create outside the conversation, and several may run at a "
+            "time.",
         ),
         DialectOption(
             "repeats",
             Flag(),
-            "Whether each answer repeats the text of its request, as doubles of a model do. Otherwise only "
-            "another session's text is wrong.",
+            "Whether each answer repeats the text of its request, as a mock model does. Otherwise only "
+            "texts of other sessions are errors.",
         ),
         DialectOption(
             "login-by",
             Choice(("header", "subprotocol")),
-            f"Where the token of --ws-token goes: the header Authorization, or a subprotocol as browsers "
-            f"send it, {KEY}TOKEN.",
+            f"Where to send the token of --ws-token: in the header Authorization, or as browsers do in a "
+            f"subprotocol, {KEY}TOKEN.",
         ),
     )
 
@@ -319,7 +321,7 @@ class Llm(Dialect):
                 yield from self._content(now.answers.get(event.response_id), event)
 
     def _next(self, now: _Conversation) -> Iterator[Send]:
-        """Ask for the response to the next message of the conversation, if none is under way."""
+        """Request the response to the next message of the conversation, if none is in progress."""
         if now.active is None and now.waiting:
             now.active = now.waiting.popleft()
             item = f'{{"type":"item_reference","id":"item-{now.active}"}}'
@@ -343,7 +345,9 @@ class Llm(Dialect):
     def _done(self, session: DialectSession, now: _Conversation, response: _Response) -> Iterator[Incoming]:
         answer = now.answers.pop(response.id or "", None)
         if answer is None:
-            yield Failed(_unknown(response.id), "response.done of a response that was not created here")
+            yield Failed(
+                _unknown(response.id), "response.done for a response that was not created on this connection"
+            )
             return
         yield self._outcome(session, answer, response)
         if now.active is not None and str(answer.sequence) == str(now.active):
@@ -379,14 +383,14 @@ class Llm(Dialect):
 
 
 def _now(session: DialectSession) -> _Conversation:
-    """Return what is under way on the session's connection."""
+    """Return the state of the conversation on the session's connection."""
     now: _Conversation = session.memory.setdefault("conversation", _Conversation())
     return now
 
 
 def _unknown(response_id: str | None) -> str:
-    """Return what names a response that was not created on this connection: no request."""
-    return f"response {one_line(response_id or 'without id', 40)}"
+    """Return a name for a response that was not created on this connection; it matches no request."""
+    return f"response {one_line(response_id or 'without an id', 40)}"
 
 
 def _response_create(sequence: int, more: str = "") -> str:
@@ -395,6 +399,6 @@ def _response_create(sequence: int, more: str = "") -> str:
 
 
 def _sequence_of(said: str | None, prefix: str) -> int | None:
-    """Return the number of the request in an id that the client gave; None if it gave no such id."""
+    """Return the request's number in an id assigned by the client; None for other ids."""
     digits = said.removeprefix(prefix) if said is not None and said.startswith(prefix) else ""
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < len(str(2**53)) else None

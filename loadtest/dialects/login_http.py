@@ -1,6 +1,6 @@
-"""HTTP requests that dialects make before a WebSocket. They block: call them by `session.blocking`.
+"""HTTP requests that dialects make before they open a WebSocket. They block: use `session.blocking`.
 
-Answers are the server's: at most `LIMIT` bytes of one are read, and redirects are not followed.
+Responses are untrusted: at most `LIMIT` bytes are read, and redirects are not followed.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TIMEOUT_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer over HTTP.
+    """An HTTP response.
 
     Args:
         status: the status code.
@@ -42,12 +42,12 @@ def ask(
     body: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Send a request to the session's server, with its headers and cookies, and keep the answer's cookies.
+    """Send a request to the session's server with its headers and cookies; keep the response's cookies.
 
     Raises:
-        OSError: there was no answer.
+        OSError: there was no response.
     """
-    import requests  # here, as importing it takes long and opens a socket
+    import requests  # here, because importing it is slow and opens a socket
 
     with requests.request(
         method,

@@ -1,13 +1,13 @@
-"""Marked texts: what requests say, so that a text which comes back shows whose it is, and if it is intact.
+"""Marked texts: the texts of requests. A returned text shows whose it is, and whether it is intact.
 
     [1b5ef97f.12.9c3a.5.é🙂xxxxxxxxxxxx]
      run      session  sequence
 
-The brackets hold the run's id, the session's number, a nonce of that session, the request's sequence number,
-one composed and one astral character, and filling up to the wanted size. The last bracket shows a text that
-was cut off, or lengthened. Nothing in it needs escaping in JSON or HTML. The composed character shows servers
-that normalise text (NFC to NFD), the astral one those that store three bytes a character. Everything follows
-from run, session and sequence: no text need be remembered.
+The brackets contain the run's id, the session's number, a nonce of that session, the request's sequence
+number, one composed and one astral character, and padding up to the requested size. The last bracket reveals
+a text that was cut off or extended. Nothing in it needs escaping in JSON or HTML. The composed character
+detects servers that normalise text (NFC to NFD), the astral one those that store three bytes per character.
+The text follows from run, session and sequence, so none needs to be stored.
 """
 
 import re
@@ -28,7 +28,7 @@ _MARK = re.compile(r"\[([^.\[\]]{1,32})\.(\d{1,15})\.([0-9a-f]{4})\.(\d{1,15})\.
 
 
 class Flaw(StrEnum):
-    """What is wrong with a text that came back; the value ends the names of counts."""
+    """The problem with a returned text; the value is the suffix of the names of counts."""
 
     ALTERED = "altered"
     FOREIGN = "foreign"
@@ -51,9 +51,9 @@ class Marker:
         self.head = f"[{run_id}.{session}.{nonce}."
 
     def tail(self, sequence: int, size: int) -> str:
-        """Return what follows a sequence number in a text, to make it `size` bytes long in UTF-8.
+        """Return the part after the sequence number that makes a text `size` bytes long in UTF-8.
 
-        A text is `head`, the number and this. If the mark alone is longer, so is the text.
+        A text is `head`, the number and this part. It is longer than `size` if the mark alone is.
         """
         return _tail(size - len(self.head) - len(str(sequence)))
 
@@ -72,11 +72,11 @@ class Marker:
         return [sequence for session, sequence in self._of_run(text) if session == self._session]
 
     def marked(self, text: str) -> bool:
-        """Return whether the text bears a mark of this run."""
+        """Return whether the text has a mark of this run."""
         return bool(self._of_run(text))
 
     def may_quote(self, sequence: int, text: str) -> bool:
-        """Return whether the text bears this request's mark once, and besides only those of earlier ones."""
+        """Return whether this request's mark occurs once, and all others are this session's earlier ones."""
         marks = self._of_run(text)
         mine = (self._session, sequence)
         return marks.count(mine) == 1 and all(
@@ -84,7 +84,7 @@ class Marker:
         )
 
     def is_foreign(self, text: str) -> bool:
-        """Return whether the text bears a mark of another session of this run."""
+        """Return whether the text has a mark of another session of this run."""
         return self.foreign_part(text) is not None
 
     def foreign_part(self, text: str) -> tuple[int, str] | None:
@@ -108,9 +108,9 @@ def _tail(size: int) -> str:
 
 
 def difference(sent: str, got: str) -> str:
-    """Return what was sent and what came, from shortly before the first difference.
+    """Return the sent and the received text, from shortly before the first difference.
 
-    Non-ASCII characters are written as escapes, since texts that differ in them may look the same.
+    Non-ASCII characters are escaped, because texts that differ in them may look the same.
     """
     mark = _MARK.search(got)
     came = got[mark.start() :] if mark else got  # a server may put words of its own before the text

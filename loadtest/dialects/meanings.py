@@ -1,4 +1,4 @@
-"""What `Dialect.read` returned, in words and as facts, for `loadtest dialect check`. Pure."""
+"""Results of `Dialect.read`, as text and as facts, for `loadtest dialect check`. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from loadtest.text import one_line
 
 
 def listed(result: Any) -> Sequence[Any]:
-    """Return what `read` returned as a list; a wrong result is one of its own."""
+    """Return the result of `read` as a list; a wrong result is its only item."""
     if result is None:
         return ()
     return result if isinstance(result, list | tuple) else (result,)
 
 
 def facts_of(incoming: Any) -> list[str]:
-    """Return the name of what was read, and those of its fields that tell what can be judged."""
+    """Return the type of a result of `read`, and the fields that show what a run can judge."""
     name = type(incoming).__name__
     fields: tuple[str, ...] = ()
     match incoming:
@@ -41,7 +41,7 @@ _VALUE = 40
 
 
 def meaning_of(incoming: Any) -> str:
-    """Return what was read as code would make it, with shortened values and without the defaults."""
+    """Return a result of `read` as Python code, with values shortened and defaults left out."""
     if not isinstance(incoming, Struct):
         return _short(incoming)
     if isinstance(incoming, Unreadable):
@@ -57,7 +57,7 @@ def meaning_of(incoming: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """Return a value as Python writes it, with a long text cut within its quotes."""
+    """Return the `repr` of a value, with a long text cut within its quotes."""
     if isinstance(value, tuple | list):
         return f"[{len(value)}]"
     if isinstance(value, str):

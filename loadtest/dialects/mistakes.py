@@ -1,6 +1,6 @@
-"""Mistakes in a user's dialect, named as its author's: class, method, exception, message.
+"""Mistakes in a user's dialect, reported to its author with class, method, exception and message.
 
-`check_form` finds those that show before the first connection: a missing method, or one of another signature.
+`check_form` finds mistakes before the first connection: a missing method, or a wrong signature.
 """
 
 import inspect
@@ -22,7 +22,7 @@ def mistake(dialect: Dialect, method: str, error: BaseException, given: str) -> 
         dialect: whose method it is.
         method: its name.
         error: what it raised.
-        given: what it was given, for people.
+        given: its argument, for people.
     """
     if isinstance(error, NotImplementedError) and not type(dialect).overrides(method):
         return DialectMistake(_where(dialect, method), "is missing", given)
@@ -37,7 +37,7 @@ def wrong_result(dialect: Dialect, method: str, result: object, allowed: str, gi
         method: its name.
         result: what it returned.
         allowed: what it must return.
-        given: what it was given, for people.
+        given: its argument, for people.
     """
     shown = one_line(repr(result), _LENGTH)
     problem = f"returned {shown} ({type(result).__name__}); it must return {allowed}"
@@ -84,15 +84,15 @@ def _is_path(value: object) -> bool:
 
 
 _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "heartbeat_s": (_is_amount, "None or above 0"),
-    "cleanup_s": (_is_amount, "None or above 0"),
-    "history_window": (_is_amount, "None or above 0"),
-    "pushes_per_s": (_is_amount, "None or above 0"),
+    "heartbeat_s": (_is_amount, "None or a number above 0"),
+    "cleanup_s": (_is_amount, "None or a number above 0"),
+    "history_window": (_is_amount, "None or a number above 0"),
+    "pushes_per_s": (_is_amount, "None or a number above 0"),
     "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
-    "subprotocols": (_are_texts, 'a tuple of texts, such as ("chat",)'),
+    "subprotocols": (_are_texts, 'a tuple of strings, such as ("chat",)'),
     "path": (_is_path, "a path that begins with a slash"),
 }
-"""Attributes whose value matters in the middle of a run: whether it will do, and what it must be."""
+"""Attributes that a run first uses long after its start: the check of the value, and what it must be."""
 
 _GUIDE = "see docs/dialects.md"
 
@@ -102,7 +102,7 @@ def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
 
     Raises:
         InvalidSetting: an option of the dialect has a bad value.
-        DialectMistake: the class cannot be created so.
+        DialectMistake: the class cannot be instantiated.
     """
     try:
         return kind(path=path)
@@ -114,7 +114,7 @@ def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
 
 
 def check_form(dialect: Dialect) -> None:
-    """Check that a dialect's methods can be called as they will be.
+    """Check that a dialect's attributes and the signatures of its methods are right.
 
     Raises:
         DialectMistake: the name or a method is missing, or a method takes other arguments or is not async.
@@ -126,11 +126,11 @@ def check_form(dialect: Dialect) -> None:
     for method in _ARGUMENTS:
         _check_method(dialect, method)
     if not kind.overrides("read"):
-        raise DialectMistake(_where(dialect, "read"), "is missing: it says what the server's messages mean")
+        raise DialectMistake(_where(dialect, "read"), "is missing: it must interpret the server's messages")
     if dialect.heartbeat_s is not None and not kind.overrides("heartbeat"):
         raise DialectMistake(_where(dialect, "heartbeat"), "is missing, but heartbeat_s is set")
     if dialect.identifies and not dialect.establishes:
-        problem = "needs establishes = True: a session's identity is what Established says"
+        problem = "needs establishes = True: a session's identity comes from Established"
         raise DialectMistake(f"{kind.__name__}.identifies", problem)
     for attribute, (is_sound, allowed) in _ATTRIBUTES.items():
         value = getattr(dialect, attribute)

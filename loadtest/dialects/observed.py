@@ -1,7 +1,7 @@
-"""Watch what a dialect is asked and what it answers, for `loadtest dialect check`.
+"""Report the calls to a dialect's methods, for `loadtest dialect check`.
 
-The methods of one instance are shadowed by functions that report each call, so that the dialect keeps its
-class, its name and its state. A call from within another method is part of that one and not reported.
+Functions that report each call shadow the methods of one instance, so that the dialect keeps its class, name
+and state. A call from within another method is part of that method's call and not reported.
 """
 
 import inspect
@@ -21,7 +21,7 @@ _MAY_YIELD = ("greeting", "read")
 
 
 class Observer(Protocol):
-    """Takes reports of the calls of a dialect's methods.
+    """Receives reports of the calls to a dialect's methods.
 
     Attributes:
         running: the method that is running now, None between calls.
@@ -30,16 +30,16 @@ class Observer(Protocol):
     running: str | None
 
     def began(self, method: str, session: DialectSession) -> None:
-        """Take note of a call that begins."""
+        """Record the begin of a call."""
 
     def returned(self, method: str, session: DialectSession, given: Any, result: Any) -> None:
-        """Take note of a result; `given` is the method's argument after the session, None if it has none."""
+        """Record a result; `given` is the method's argument after the session, None if it has none."""
 
     def raised(self, method: str, session: DialectSession, given: Any, error: BaseException) -> None:
-        """Take note of an exception, which goes on to the caller."""
+        """Record an exception, which is then raised to the caller."""
 
     def blocked(self, method: str, took_ns: int) -> None:
-        """Take note of how long a call took, returned or not; of `login` the longest step."""
+        """Record the duration of a call, also if it raised; for `login`, that of its longest step."""
 
 
 def observe(dialect: Dialect, observer: Observer) -> None:
@@ -96,15 +96,15 @@ def _observed_login(call: Callable[..., Coroutine[Any, Any, None]], observer: Ob
 
 
 def place_of(dialect: Dialect, method: str, stack: Iterable[traceback.FrameSummary] = ()) -> str:
-    """Return where in the dialect's code something happened: the last of its lines in a stack.
+    """Return the innermost line of the dialect's code in a stack.
 
     Args:
         dialect: whose method it is.
-        method: its name; its beginning is returned if no line of the dialect is in the stack.
-        stack: of an exception, or of a thread; the innermost frame last.
+        method: its name; its first line is returned if no line of the dialect is in the stack.
+        stack: frames of an exception or a thread, the innermost one last.
 
     Returns:
-        File, line, and the line's text if it is known; empty if the code is not found.
+        File, line number, and the line's text if known; empty if the code is not found.
     """
     own = {code.co_filename for code in _codes(type(dialect))}
     for frame in reversed(list(stack)):

@@ -7,7 +7,8 @@
     <- {"type":2,"invocationId":"7","item":…}           an item of a stream
     <- {"type":3,"invocationId":"7","result":…}         a completion, with a result or an error
     <- {"type":1,"target":"ReceiveMessage","arguments":[…]}                the server calls the client
-    <> {"type":6}                                       pings, both ways; nobody answers them
+
+    <> {"type":6}                                       pings, in both directions; they have no answer
     <- {"type":7,"error":…,"allowReconnect":…}          the server closes the connection
 
 Source: HubProtocol.md and TransportProtocols.md in the repository of ASP.NET Core (src/SignalR/docs/specs).
@@ -76,7 +77,7 @@ class _Message(msgspec.Struct):
 
 
 class _Negotiated(msgspec.Struct):
-    """An answer to a negotiation."""
+    """The response to a negotiation."""
 
     connectionToken: str | None = None  # noqa: N815  # the protocol's
     connectionId: str | None = None  # noqa: N815  # the protocol's
@@ -108,24 +109,26 @@ class SignalR(Dialect):
 
     options = (
         DialectOption("target", Text("METHOD"), "Method of the hub that each request invokes."),
-        DialectOption("arguments", Text("JSON"), "Its arguments, an array with the fields of a Template."),
+        DialectOption(
+            "arguments", Text("JSON"), "Arguments of this method: an array with the fields of a Template."
+        ),
         DialectOption("stream", Flag(), "Whether the method streams its answer."),
         DialectOption(
             "reply",
             Text("completion|METHOD"),
-            "What replies to a request: its completion, or the server's call of this client method with its "
-            "text.",
+            "What counts as the reply to a request: its completion, or the server's call to this client "
+            "method with its text.",
         ),
         text_option("the result, or of each item of a stream,"),
         *push_options("the first argument of other calls"),
-        DialectOption("ordered", Flag(), "Whether replies come in the order of their requests."),
+        DialectOption("ordered", Flag(), "Whether replies arrive in the order of their requests."),
         DialectOption(
             "negotiate", Flag(), "Whether sessions begin with POST PATH/negotiate, as clients do by default."
         ),
         DialectOption(
             "login-by",
             Choice(("header", "query"), "header|query"),
-            "Where the token of --ws-token stands. query: in access_token, as browsers send it.",
+            "Where to send the token of --ws-token. query: in access_token, as browsers do.",
         ),
         DialectOption("heartbeat-s", seconds(0.1, 3600), "Seconds between the client's pings."),
     )
@@ -140,7 +143,7 @@ class SignalR(Dialect):
         self._streamed = StreamedTexts(self.text)
 
     def _check_options(self) -> None:
-        """Refuse options that no message of any server's would fit."""
+        """Refuse options that cannot work with any server."""
         given, reply = self.arguments, self.reply
         refuse_option("target", self.target, "must not be empty", unless=self.target)
         refuse_option("reply", reply, "must not be empty", unless=reply)
@@ -148,7 +151,7 @@ class SignalR(Dialect):
         refuse_option("stream", "on", f"must be off with reply={reply}", unless=completes or not self.stream)
         refuse_option("arguments", given, "must be an array", unless=given.lstrip()[:1] == "[")
         is_checked = not completes or self.text not in ("", AUTO)
-        problem = "must have $text: by it replies are recognised and checked"
+        problem = "must have $text: it is needed to recognise and check replies"
         refuse_option("arguments", given, problem, unless=not is_checked or "text" in names_of(given))
 
     def message_templates(self) -> Iterable[tuple[str, Any]]:
@@ -190,9 +193,11 @@ class SignalR(Dialect):
         if answer.status != login_http.OK or said.error:
             raise LoginFailed(f"negotiate: {said.error or answer}")
         if said.url:
-            raise LoginFailed("negotiate sends clients to another server, such as Azure's: it is not tested")
+            raise LoginFailed(
+                "negotiate redirects to another server, such as Azure SignalR: this is not supported"
+            )
         if not (token := said.connectionToken or said.connectionId):
-            raise LoginFailed(f"negotiate gives no connection: {answer}")
+            raise LoginFailed(f"negotiate returned no connection token: {answer}")
         return token
 
     # What the server says.
@@ -226,15 +231,15 @@ class SignalR(Dialect):
             case 6:
                 return None
             case 7:
-                said = f"the server closes the connection: {words_of(message.error)}"
+                said = f"the server closed the connection: {words_of(message.error)}"
                 return Failed(SESSION, said) if message.error else None
         return unreadable(record)
 
     def _shaken(self, session: DialectSession, message: _Message, record: str) -> Incoming:
-        """Read the answer to the handshake, which has no type."""
+        """Read the response to the handshake, which has no type."""
         if message.type == 7 or message.error:
             return AuthRequired(
-                f"handshake: {words_of(message.error or 'the server closes the connection', 100)}"
+                f"handshake: {words_of(message.error or 'the server closed the connection', 100)}"
             )
         if message.type is not None:
             return unreadable(record)

@@ -1,4 +1,4 @@
-"""`socketio`: Socket.IO 3 and 4 (Socket.IO protocol 5 over Engine.IO 4); packets are read by python-socketio.
+"""`socketio`: Socket.IO 3 and 4 (Socket.IO protocol 5 over Engine.IO 4), with the packets of python-socketio.
 
     <- 0{"sid",…}                          Engine.IO opens
     -> 40/chat,{"token"}                   connect to a namespace, with the token of --ws-token
@@ -6,11 +6,12 @@
     <- 44/chat,{"message"}                 refused
     -> 42/chat,7["message",{"text"}]       an event, to be acknowledged under the number 7
     <- 43/chat,7[{"text"}]                 its acknowledgement
-    <- 42/chat,["news",…]                  the server speaks on its own
+
+    <- 42/chat,["news",…]                  a push
     <- 2    -> 3                           the server's ping
 
-With `transport=polling`, the session begins with HTTP requests, as browsers do, and upgrades: `2probe`,
-`3probe`, `5`. A browser and a load balancer hold it at one instance by a cookie.
+With `transport=polling`, the session begins with HTTP requests, as in browsers, and upgrades: `2probe`,
+`3probe`, `5`. A load balancer keeps it on one instance by a cookie.
 """
 
 import json
@@ -75,11 +76,11 @@ class Kind(IntEnum):
 _SEPARATOR = "\x1e"
 """Between packets of one HTTP body (Engine.IO 4)."""
 
-_NO_RECOVERY = "no pid: the server has no connection state recovery"
+_NO_RECOVERY = "no pid: connection state recovery is off on the server"
 
 _UNSTICKY = (
-    "HTTP 400 Session ID unknown: this request reached another instance than the one before. Where several "
-    "instances serve Socket.IO, the load balancer needs sticky sessions, or clients transport=websocket"
+    "HTTP 400 Session ID unknown: this request reached another instance than the previous one. With "
+    "several Socket.IO instances, use sticky sessions in the load balancer, or transport=websocket"
 )
 
 
@@ -108,17 +109,20 @@ class SocketIo(Dialect):
         DialectOption(
             "reply",
             Text("ack|NAME"),
-            "What replies to a request: the acknowledgement, or an event of this name that repeats its text.",
+            "What counts as the reply to a request: the acknowledgement, or an event of this name that "
+            "repeats its text.",
         ),
         text_option("the reply's first argument"),
-        DialectOption("error", Field(), "Field of the acknowledgement's first argument that holds an error."),
+        DialectOption(
+            "error", Field(), "Field of the acknowledgement's first argument that contains an error."
+        ),
         *push_options("a push's first argument"),
         DialectOption("namespace", Text("/NAME"), "Namespace to connect to."),
         DialectOption(
             "auth-field",
             Text("NAME"),
-            "Field of the auth payload for the token of --ws-token. Empty: the token goes into the header "
-            "Authorization instead.",
+            "Field of the auth payload that carries the token of --ws-token. Empty: the token is sent in "
+            "the header Authorization.",
         ),
         DialectOption(
             "transport",
@@ -129,7 +133,7 @@ class SocketIo(Dialect):
         DialectOption(
             "recovery",
             Flag(),
-            "Whether the server has connection state recovery: a session must then come back as the same.",
+            "Whether the server has connection state recovery. Sessions must then keep their identity.",
         ),
     )
 
@@ -212,7 +216,7 @@ class SocketIo(Dialect):
             if any(one.startswith(("40", "44")) for one in received):
                 return sid, received
             received += self._polled(session, "GET", path).split(_SEPARATOR)
-        raise LoginFailed(f"the server has not answered the connect packet in {MAX_POLLS} requests")
+        raise LoginFailed(f"the server did not answer the connect packet within {MAX_POLLS} requests")
 
     def _polled(self, session: DialectSession, method: str, path: str, body: str | None = None) -> str:
         headers = {"Content-Type": "text/plain;charset=UTF-8"} if body else {}
@@ -249,14 +253,14 @@ class SocketIo(Dialect):
         return unreadable(data)
 
     def _opened(self, session: DialectSession, said: str) -> None:
-        """Expect pings as the server says when Engine.IO opens: clients close a connection without them."""
+        """Expect pings at the interval that the server announces: clients close a connection without them."""
         session.memory["ping_within_s"] = within_s = _ping_within_s(said)
         session.expect_ping(within_s)
 
     def _packet(self, session: DialectSession, data: str) -> Read:
         if session.memory.pop("partial", None) is None:
             return self._whole(session, data)
-        missing = f"a packet in place of the binary data of the one before: {excerpt(data)}"
+        missing = f"expected binary data of the previous packet, got another packet: {excerpt(data)}"
         return [Unreadable(missing), *listed_meanings(self._whole(session, data))]
 
     def _whole(self, session: DialectSession, data: str) -> Read:
@@ -351,7 +355,7 @@ class SocketIo(Dialect):
 
 
 def _packet_code() -> Any:
-    """Return the class that reads and writes packets; importing it takes long, and opens a socket."""
+    """Return the class that reads and writes packets; importing it is slow and opens a socket."""
     try:
         from socketio.packet import Packet
     except ModuleNotFoundError as error:
@@ -366,12 +370,12 @@ def _sid_of(opening: str) -> str:
     except (ValueError, TypeError, KeyError, RecursionError):
         sid = None
     if not (isinstance(sid, str) and opening[:1] == "0" and sid.isascii() and sid.isprintable()):
-        raise LoginFailed(f"the server does not open an Engine.IO session: {one_line(opening)}")
+        raise LoginFailed(f"the server did not open an Engine.IO session: {one_line(opening)}")
     return sid
 
 
 def _ping_within_s(said: str) -> float | None:
-    """Return the time in which a ping must come, None if the server does not say it."""
+    """Return the time within which a ping must arrive, None if the server announces none."""
     try:
         opened = json.loads(said)
         times = [opened["pingInterval"], opened["pingTimeout"]]
@@ -382,7 +386,7 @@ def _ping_within_s(said: str) -> float | None:
 
 
 def _of_payload(packet: str) -> Data:
-    """Return a packet of an HTTP body as a WebSocket brings it: binary data stands there in base64."""
+    """Return a packet of an HTTP body in its WebSocket form: HTTP bodies have binary data in base64."""
     try:
         return b64decode(packet[1:]) if packet.startswith("b") else packet
     except ValueError:

@@ -1,7 +1,8 @@
 """`template`: any protocol that a TOML file describes (`loadtest.dialects.template_file`).
 
-A message of the server is what the first section says whose condition holds: refused, established, history,
-answer, error, stream, reply, push, ignore. A message that establishes the session may also hold its history.
+The first section whose condition holds decides the meaning of a server message: refused, established,
+history, answer, error, stream, reply, push, ignore. A message that establishes the session may also contain
+its history.
 """
 
 import hashlib
@@ -54,7 +55,7 @@ class TemplateDialect(Dialect):
     file: ClassVar[Path | str] = ""
     protocol: ClassVar[Protocol | None] = None
 
-    options = (DialectOption("file", FilePath(), "TOML file that describes the protocol; needed."),)
+    options = (DialectOption("file", FilePath(), "TOML file that describes the protocol. Required."),)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -63,7 +64,7 @@ class TemplateDialect(Dialect):
 
     @classmethod
     def _describe(cls, protocol: Protocol) -> None:
-        """Set the attributes of the class by a file."""
+        """Set the attributes of the class from a file."""
         top, get = protocol.top.values, protocol.get
         cls.protocol = protocol
         cls.default_path = top.get("path", "/")
@@ -88,7 +89,7 @@ class TemplateDialect(Dialect):
     def __init__(self, *, path: str | None = None) -> None:
         super().__init__(path=path)
         if self.protocol is None:
-            problem = "is needed: the TOML file that describes the protocol, as in file=chat.toml"
+            problem = "is required: the TOML file that describes the protocol, as in file=chat.toml"
             raise InvalidSetting(f"{OPTION} file", ..., problem)
         self._format: str = self.protocol.top.values.get("format", "json")
         self._lines = self.protocol.top.values.get("lines", False)
@@ -160,7 +161,7 @@ class TemplateDialect(Dialect):
             yield unreadable(data)
 
     def _documents(self, data: Data) -> list[Document]:
-        """Return the messages within one, without their envelope."""
+        """Return the messages within a message, without their envelope."""
         if self._format == "text":
             return [data if isinstance(data, str) else data.decode()]
         if self._format == "msgpack":
@@ -200,7 +201,7 @@ class TemplateDialect(Dialect):
             yield Push() if self._others == "push" else unreadable(data)
 
     def _fields(self, name: str, document: Document) -> Document:
-        """Return the fields of a message that a section is about, MISSING if it is not."""
+        """Return the fields of a message if a section's condition holds, else MISSING."""
         assert self.protocol is not None
         section = self.protocol.get(name)
         if section is None:
@@ -219,14 +220,14 @@ class TemplateDialect(Dialect):
         return self.protocol.sections[name]
 
     def _text_at(self, name: str, key: str, fields: Document) -> str | None:
-        """Return a field as text, None if the section does not name it or the message does not have it."""
+        """Return a field as text, None if the section does not name it or the message lacks it."""
         section = self._section(name)
         value = value_at(fields, section.path(key)) if section.values.get(key) else MISSING
         return None if value is MISSING or value is None else value if isinstance(value, str) else str(value)
 
     def _read_refused(self, session: DialectSession, fields: Document) -> Incoming:
         reason = self._text_at("refused", "reason", fields)
-        return AuthRequired(words_of(reason or "the server refuses the session", EXCERPT_LENGTH))
+        return AuthRequired(words_of(reason or "the server refused the session", EXCERPT_LENGTH))
 
     def _read_established(self, session: DialectSession, fields: Document) -> Incoming:
         resume = self._text_at("established", "resume", fields)
@@ -255,7 +256,7 @@ class TemplateDialect(Dialect):
 
     def _read_error(self, session: DialectSession, fields: Document) -> Incoming:
         said = value_at(fields, self._section("error").path("text"))
-        words = "an error without words" if said is MISSING or said is None else words_of(said)
+        words = "an error without a message" if said is MISSING or said is None else words_of(said)
         return Failed(self._sequence("error", session, fields), words)
 
     def _read_stream(self, session: DialectSession, fields: Document) -> Incoming:
@@ -292,7 +293,7 @@ class TemplateDialect(Dialect):
         )
 
     def _sequence(self, name: str, session: DialectSession, fields: Document) -> Sequence:
-        """Return the request that a message names; None where the section has no id."""
+        """Return the request that a message names; None if the section has no id."""
         path = self._section(name).path("id")
         if not path:
             return None
@@ -315,7 +316,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _new_uuid(session: DialectSession, sequence: int) -> str:
-    """Return the UUID of a request, which is the same whenever it is asked for."""
+    """Return the UUID of a request, the same at each call."""
     digest = hashlib.blake2b(session.text(sequence).encode(), digest_size=16).digest()
     made = str(uuid.UUID(bytes=digest, version=4))
     known: dict[str, int] = session.memory.setdefault("uuids", {})
@@ -330,7 +331,7 @@ def _resume(session: DialectSession, _sequence: int) -> str:
 
 
 def _taken(name: str) -> Message:
-    """Return what writes a field of the message that is being answered."""
+    """Return a function that writes a field of the message being answered."""
 
     def write(session: DialectSession, _sequence: int) -> str:
         value = session.memory["taken"][name]

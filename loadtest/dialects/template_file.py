@@ -12,8 +12,8 @@
     id = "id"
     text = "text"
 
-Every key has a kind, as settings have, and every error names the file, the key and what is allowed. What the
-sections mean stands in `loadtest.dialects.template_dialect`.
+Every key has a kind, as settings have, and every error names the file, the key and what is allowed. The
+meaning of the sections is in `loadtest.dialects.template_dialect`.
 """
 
 import re
@@ -48,10 +48,10 @@ Document = Any
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """When a section is about a message.
+    """The condition for a section to apply to a message.
 
     Args:
-        alternatives: each a list of (path, allowed values); one must hold, none always does.
+        alternatives: lists of (path, allowed values), of which one must hold; an empty tuple always holds.
         pattern: in a protocol of text, the regular expression that the message must match, whose named groups
             are its fields.
     """
@@ -60,7 +60,7 @@ class Condition:
     pattern: re.Pattern[str] | None = None
 
     def fields(self, document: Document) -> Document:
-        """Return the fields of a message that the condition holds for, MISSING if it does not hold."""
+        """Return the fields of a message if the condition holds, else MISSING."""
         if self.pattern is not None:
             found = self.pattern.search(document)
             return MISSING if found is None else found.groupdict()
@@ -87,8 +87,8 @@ class Section:
 
     Args:
         name: its name.
-        values: its keys; those that are not given are absent.
-        when: which messages of the server it is about.
+        values: the keys given, with their values.
+        when: the server messages that it applies to.
     """
 
     name: str
@@ -105,11 +105,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A protocol as its file says.
+    """A protocol, as read from its file.
 
     Args:
         file: the file, for errors.
-        top: keys that stand in no section.
+        top: keys outside sections.
         sections: the others by name.
         answers: the sections `[[answer]]`.
     """
@@ -142,7 +142,7 @@ class _List:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """Names and the fields that they stand for."""
+    """A table of names and fields."""
 
     metavar: str = "TABLE"
 
@@ -259,7 +259,7 @@ def protocol_of(document: Mapping[str, Any], file: str) -> Protocol:
     known = {**TOP, **SECTIONS}
     for name in document:
         if name not in known:
-            raise InvalidSetting(f"{file}: {name}", NOT_SHOWN, f"is unknown: allowed are {_listed(known)}")
+            raise InvalidSetting(f"{file}: {name}", NOT_SHOWN, f"is unknown. Allowed: {_listed(known)}")
     reader = _Reader(file, str(document.get("format", "json")))
     top = reader.section("", {name: one for name, one in document.items() if name in TOP}, TOP)
     found = {
@@ -288,7 +288,7 @@ def _check_whole(protocol: Protocol) -> None:
 
 
 def _check_together(protocol: Protocol) -> None:
-    """Refuse sections that need what another does not have."""
+    """Refuse sections that need something missing in another section."""
 
     def check(where: str, needs: str, *, holds: bool) -> None:
         if not holds:
@@ -303,7 +303,7 @@ def _check_together(protocol: Protocol) -> None:
         check("[reply].text", "$text in [request]", holds="text" in sent or not is_checked)
     established = protocol.get("established")
     if resume and established and "resume" in names_of(resume.values["message"]):
-        check("[resume].message", "a key resume in [established]", holds="resume" in established)
+        check("[resume].message", "the key resume in [established]", holds="resume" in established)
 
 
 def _listed(names: Mapping[str, Any]) -> str:
@@ -329,7 +329,7 @@ class _Reader:
         allowed = {**keys, **({} if not name or name in _OF_CLIENT else {"when": _TEXT})}
         for key in given:
             if key not in allowed:
-                problem = f"is unknown: allowed are {_listed(allowed)}"
+                problem = f"is unknown. Allowed: {_listed(allowed)}"
                 raise InvalidSetting(self._key(where, key), NOT_SHOWN, problem)
         values = {
             key: keys[key].read(one, self._key(where, key)) for key, one in given.items() if key != "when"
@@ -343,7 +343,7 @@ class _Reader:
         groups = when.pattern.groupindex if when.pattern is not None else {}
         for key, value in values.items():
             if when.pattern is not None and isinstance(keys[key], Field) and value not in ("", AUTO, *groups):
-                problem = f"must be a named group of its `when`: {_listed(groups) or 'it has none'}"
+                problem = f"must be a named group of its `when` ({_listed(groups) or 'it has none'})"
                 raise InvalidSetting(self._key(where, key), value, problem)
         return Section(name, {**{key: key for key in groups if key in keys}, **values}, when)
 
@@ -354,7 +354,7 @@ class _Reader:
     def _when(self, where: str, given: Mapping[str, Any], *, needed: bool) -> Condition:
         if "when" not in given:
             if needed:
-                raise InvalidSetting(where, NOT_SHOWN, f"is missing: {self._form}")
+                raise InvalidSetting(where, NOT_SHOWN, f"is missing. It must be {self._form}")
             return Condition()
         when = given["when"]
         if self.format == "text":
@@ -368,7 +368,7 @@ class _Reader:
     def _form(self) -> str:
         if self.format == "text":
             return "a regular expression such as '^OK (?P<id>\\d+)', whose named groups are the fields"
-        return 'a table such as { type = "welcome" }, or a list of tables of which one must hold'
+        return 'a table such as { type = "welcome" }, or a list of such tables, of which one must hold'
 
     def _pattern(self, where: str, when: Any) -> re.Pattern[str]:
         try:
@@ -385,7 +385,7 @@ class _Reader:
                 continue
             allowed = value if isinstance(value, list) else [value]
             if not all(isinstance(one, str | int | float | bool) for one in allowed):
-                problem = "must compare fields with texts, numbers, true or false, or lists of them"
+                problem = "must compare fields with strings, numbers, true or false, or lists of these"
                 raise InvalidSetting(where, value, problem)
             yield dotted_paths.path_of(Field().read(f"{above}{name}", where)), tuple(allowed)
 
@@ -393,7 +393,7 @@ class _Reader:
 def message_of(
     protocol: Protocol, section: Section, more: Mapping[str, Callable[[DialectSession, int], str]]
 ) -> Message:
-    """Return what writes the message of a section.
+    """Return the template of a section's message.
 
     Args:
         protocol: the protocol.
@@ -401,7 +401,7 @@ def message_of(
         more: fields besides those of `loadtest.Template`.
 
     Raises:
-        InvalidSetting: it is no template.
+        InvalidSetting: it is not a valid template.
     """
     is_json = protocol.top.values.get("format", "json") != "text"
     try:

@@ -3,9 +3,9 @@
     Template('{"id": $sequence, "q": "$question", "text": "$text"}')
 
 A field is `$name` or `${name}`; `$$` is a dollar sign. Names are those below and the columns of `--ws-data`.
-A text that begins with a brace or a bracket is JSON: within a string values are escaped, and elsewhere what
-is no number, true, false or null becomes a string. A template is called with the session and the sequence
-number, by scripts or in `Dialect.request`.
+A text that begins with a brace or a bracket is JSON: values are escaped within strings; elsewhere, a value
+other than a number, true, false or null becomes a string. Scripts or `Dialect.request` call a template with
+the session and the sequence number.
 """
 
 import json
@@ -45,12 +45,12 @@ class Template:
     """A message with fields.
 
     Args:
-        text: the message; `bytes` for a binary one, in which values stand in UTF-8.
-        json: whether it is JSON; None if its first character says so.
+        text: the message; `bytes` for a binary message, in which values are encoded in UTF-8.
+        json: whether it is JSON; None to decide by its first character.
         more: fields besides `FIELDS`.
 
     Raises:
-        InvalidSetting: a dollar sign begins no field, `fill` stands twice, or the JSON is malformed.
+        InvalidSetting: a dollar sign begins no field, `fill` occurs twice, or the JSON is malformed.
     """
 
     __slots__ = ("_binary", "_fill_at", "_more", "_pieces", "_written")
@@ -75,7 +75,7 @@ class Template:
         """Return the message of a session with this sequence number.
 
         Raises:
-            KeyError: it is no field, and `--ws-data` has no column for a field.
+            KeyError: a name is neither a field nor a column of `--ws-data`.
         """
         filled = [piece if piece.__class__ is str else piece(session, sequence) for piece in self._pieces]  # type: ignore[operator]
         if self._fill_at is not None:
@@ -98,7 +98,7 @@ class Template:
         for name in names_of(self._written):
             if name not in (*fields, *listed):
                 of_data = f" ({', '.join(listed)})" if listed else ""
-                problem = f"has ${name}, which is no column of --ws-data{of_data} and no field "
+                problem = f"has ${name}, which is neither a column of --ws-data{of_data} nor a field "
                 known = ", ".join(f"${field}" for field in fields)
                 raise InvalidSetting(where, NOT_SHOWN, f"{problem}({known})")
 
@@ -118,10 +118,10 @@ def option_template(name: str, text: str, given: str) -> Callable[[DialectSessio
     Args:
         name: name of the option.
         text: the template.
-        given: the part of it that the option gives, for the error.
+        given: the part of it that came from the option, for the error.
 
     Raises:
-        InvalidSetting: it is no such template.
+        InvalidSetting: it is not a valid template.
     """
     try:
         return cast("Callable[[DialectSession, int], str]", Template(text, json=True))
@@ -134,7 +134,7 @@ def _decoded(text: Data) -> str:
     try:
         return text.decode() if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
-        problem = "must be UTF-8: build other binary messages in a function"
+        problem = "must be UTF-8. Build other binary messages in a function"
         raise InvalidSetting("Template", text, problem) from error
 
 
@@ -169,7 +169,7 @@ def _inside(literal: str, *, inside: bool) -> bool:
 
 
 def _fill(_session: DialectSession, _sequence: int) -> str:
-    """Stand for the filling, whose length the other fields decide."""
+    """Placeholder for the padding, whose length depends on the other fields."""
     return ""
 
 
@@ -188,7 +188,7 @@ def _column(session: DialectSession, name: str) -> str:
         return session.data[name]
     except KeyError as error:
         fields = ", ".join(f"${field}" for field in (*FIELDS, FILL))
-        raise KeyError(f"${name} is no field ({fields}), and {error.args[0]}") from None
+        raise KeyError(f"${name} is not a field ({fields}), and {error.args[0]}") from None
 
 
 def _within(value: str) -> str:
@@ -210,7 +210,5 @@ def _check_json(text: Data, pieces: list[str | Field]) -> None:
     try:
         json.loads(example)
     except ValueError as error:
-        problem = (
-            f"must be JSON once its fields are filled ({error}). Give json=False if it is not meant to be"
-        )
+        problem = f"must be JSON once its fields are filled ({error}). For other text, give json=False"
         raise InvalidSetting("Template", text, problem) from None

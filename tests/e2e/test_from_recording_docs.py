@@ -87,4 +87,6 @@ def test_the_playwright_example_records(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     converted = run(["loadtest", "dialect", "from", "chat.har", "-o", "locustfile.py"], tmp_path)
-    assert "3 of 3 messages of the server explained" in converted.stdout, converted.stdout + converted.stderr
+    assert "3 of 3 messages from the server explained" in converted.stdout, (
+        converted.stdout + converted.stderr
+    )

@@ -56,7 +56,7 @@ def test_each_recording_is_explained(files: Path, name: str) -> None:
     code, *lines = (files / f"{name.replace('.', '_')}.txt").read_text().splitlines()
     assert code == "0"
     explained, _, whole = lines[1].partition(" of ")
-    assert whole == f"{explained} messages of the server explained"
+    assert whole == f"{explained} messages from the server explained"
     assert int(explained) > 3
     assert lines[-1].startswith("next: loadtest dialect check ")
 
@@ -197,7 +197,7 @@ def test_json_and_what_is_refused(tmp_path: Path) -> None:
     assert document["protocol"] == "JSON-RPC 2.0"
     again = convert("jsonrpc.har", output)
     assert again.exit_code == 2
-    assert "-o must be a new file: it exists, and may hold what you have mended" in again.output
+    assert "-o must be a new file: this one exists and may have your changes" in again.output
     other = convert("jsonrpc.har", tmp_path / "other.py", "--connection", "7")
     assert "--connection must be 1 to 1 for jsonrpc.har (got 7)" in other.output
     assert convert("none.har", tmp_path / "other.py").output == "Error: none.har was not found\n"

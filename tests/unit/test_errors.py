@@ -61,8 +61,8 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (
         RunNotFound("0A1B", Path("results")),
         2,
-        "no run or revision '0A1B' in results/ (ids are in lower case, 4 characters or more). Run 'loadtest "
-        "list' to see what is there",
+        "no run or revision '0A1B' in results/ (ids are in lower case; give 4 characters or more). Run "
+        "'loadtest list' to see what is there",
     ),
     (RunUnreadable(Path("a/run.json"), "is not JSON"), 2, "a/run.json: is not JSON"),
     (
@@ -70,7 +70,7 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         2,
         "the runs are not comparable: their plans differ in --ws-rate 1 → 5, -u 5 → 9 "
         "(v1 = results/v1/a; v2 = results/v2/b). "
-        "Repeat one with the other's settings",
+        "Repeat one of them with the settings of the other",
     ),
     (
         ResultsUnwritable(Path("/results"), "Permission denied"),
@@ -81,8 +81,8 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (
         RecordingFailed(ResultsUnwritable(Path("/results/v1/a"), "No space left on device", MAKE_ROOM)),
         5,
-        "cannot write results any more: No space left on device. Make room, or choose another folder "
-        "(--ws-results; loadtest: --results). What was written so far is judged: /results/v1/a",
+        "can no longer write results: No space left on device. Make room, or choose another folder "
+        "(--ws-results; loadtest: --results). The data written so far is judged: /results/v1/a",
     ),
     (Flooded("one message holds 5,001 records"), 5, "one message holds 5,001 records"),
     (IllegalStep("new", "Lost"), 5, "a session in state new cannot take Lost"),
@@ -99,7 +99,7 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (AuthorMistake("Chat.read", "raised KeyError"), 2, "Chat.read raised KeyError"),
     (ScriptInterrupted("cut"), 5, "cut"),
     (Dropped(), 5, "the connection ended while the task was using it"),
-    (ReplyTimeout("the push", 1.5), 5, "the push did not come within 1.5 s"),
+    (ReplyTimeout("the push", 1.5), 5, "the push did not arrive within 1.5 s"),
     (RequestFailed("no room"), 5, "the server answered with an error: no room"),
     (LoginFailed("HTTP 403: wrong password"), 5, "HTTP 403: wrong password"),
     (

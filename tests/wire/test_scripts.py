@@ -223,8 +223,8 @@ def test_a_push_that_does_not_come(desk: int) -> None:
         run.await_count("messaging.script_failed", 2)
         finished(run, numbers)
         errors = run.errors
-    assert str(caught[0]) == "the push did not come within 0.05 s"
-    assert errors["messaging", "script: the push did not come within 0.07 s"].example == "Tester.patient"
+    assert str(caught[0]) == "the push did not arrive within 0.05 s"
+    assert errors["messaging", "script: the push did not arrive within 0.07 s"].example == "Tester.patient"
 
 
 def test_a_push_that_does_not_come_at_the_end(desk: int) -> None:
@@ -266,7 +266,7 @@ def test_a_timeout_of_its_own(desk: int) -> None:
     assert balanced(counts)
     assert counts["messaging.lost"] >= len(missed) >= 3
     assert counts["messaging.answered"] > 20
-    assert missed[0].endswith("did not come within 0.05 s")
+    assert missed[0].endswith("did not arrive within 0.05 s")
 
 
 def test_an_error_of_the_server_is_data(desk: int) -> None:

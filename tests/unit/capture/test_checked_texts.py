@@ -106,7 +106,7 @@ def test_what_is_not_checked_is_said(turns: list[Turn]) -> None:
 def test_pushes_without_a_number_are_said_to_be_unchecked() -> None:
     """Nobody knows how many there must be."""
     turns = [*acknowledged(), ("<-", {"type": "news", "of": "a"})]
-    assert "Not checked: whether each push came, of news." in converted(*turns).lines("a.py")
+    assert "Not checked: lost pushes of news." in converted(*turns).lines("a.py")
 
 
 def packed(value: Any) -> bytes:
@@ -144,7 +144,8 @@ def test_each_item_of_an_array_of_arrays_is_a_record() -> None:
     conversion = converted(*turns)
     assert conversion.replay.wrong == 0
     assert conversion.replay.said.wrong == 0
-    told = "Not checked: batches. The client sent up to 2 records in a message; the file sends each alone."
+    told = "Not checked: batches. The client sent up to 2 records in one message; "
+    told += "this file sends one record per message."
     assert told in conversion.lines("a.py")
     played = Played(conversion)
     one, two = played.says(0), played.says(1)

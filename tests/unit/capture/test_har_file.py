@@ -89,8 +89,8 @@ def test_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        ({"a.txt": b""}, "holds 0 .har files, but must hold one"),
-        ({"a.har": b"{}", "b.har": b"{}"}, "holds 2 .har files, but must hold one"),
+        ({"a.txt": b""}, "has 0 .har files, but must have one"),
+        ({"a.har": b"{}", "b.har": b"{}"}, "has 2 .har files, but must have one"),
         ({"a.har": har(entry(_file="1.jsonl"))}, "1.jsonl is not in the .zip"),
     ],
 )
@@ -145,7 +145,7 @@ def test_too_many_messages_and_connections(monkeypatch: pytest.MonkeyPatch) -> N
         (har(entry([message("send", "a")]))[:-20], "is cut off: export it again"),
         (b'{"log": {"entries": ' + b"[" * 100_000, "is nested too deeply|is cut off"),
         (b'{"log": {}}', "is not a HAR file"),
-        (har(), "has no WebSocket connection. Open the page with the recorder running"),
+        (har(), "has no WebSocket connection. Start recording, reload the page"),
         (har(entry()), "has 1 WebSocket connection but no messages. Chrome and Edge"),
         (
             har(entry(), creator="Firefox"),
@@ -247,5 +247,5 @@ def test_a_file_that_many_connections_name_counts_each_time(monkeypatch: pytest.
     monkeypatch.setattr(har_file, "MAX_BYTES", 1_000)
     lines = (json.dumps(message("send", "a" * 300)) + "\n").encode()
     entries = [entry(_file="1.jsonl") for _ in range(4)]
-    with pytest.raises(UnreadableRecording, match="names files of over 0 MB in all"):
+    with pytest.raises(UnreadableRecording, match="names files of over 0 MB in total"):
         parsed(har(*entries), "a.har", {"1.jsonl": lines}.__getitem__)

@@ -41,8 +41,8 @@ def test_ids_of_every_style(path: str, make: Any) -> None:
         lambda at: {"re": make(at), "said": f"hello {at}"},
     )
     conversion = converted(*turns)
-    assert f"guess: {path}ties replies to requests (6 of 6)" in conversion.source
-    assert str(conversion.replay) == "6 of 6 messages of the server explained"
+    assert f"guess: {path}matches replies to requests (6 of 6)" in conversion.source
+    assert str(conversion.replay) == "6 of 6 messages from the server explained"
 
 
 def test_ids_that_overtake_each_other_in_an_envelope() -> None:
@@ -50,7 +50,7 @@ def test_ids_that_overtake_each_other_in_an_envelope() -> None:
     turns: list[Turn] = [("->", {"meta": {"ref": at}, "body": {"text": f"line {at}"}}) for at in range(4)]
     turns += [("<-", {"meta": {"ref": at}, "body": {"text": f"line {at}"}}) for at in (1, 0, 3, 2)]
     conversion = converted(*turns)
-    assert "field meta.ref ties replies to requests (4 of 4)" in conversion.source
+    assert "field meta.ref matches replies to requests (4 of 4)" in conversion.source
     assert "overtook each other in the recording" in conversion.source
     assert "lt.Reply(number, text)" in conversion.source
     assert conversion.replay.wrong == 0
@@ -64,7 +64,7 @@ def test_an_id_by_position() -> None:
         lambda at: [3, f"r{at}", {"text": f"hello {at}"}],
     )
     conversion = converted(*turns)
-    assert "field [1] ties replies to requests (5 of 5)" in conversion.source
+    assert "field [1] matches replies to requests (5 of 5)" in conversion.source
     assert conversion.replay.wrong == 0
 
 
@@ -269,7 +269,7 @@ def test_a_batch_is_read_record_by_record() -> None:
     ]
     conversion = converted(*turns)
     assert "for record in records(data)" in conversion.source
-    assert str(conversion.replay) == "5 of 5 messages of the server explained"
+    assert str(conversion.replay) == "5 of 5 messages from the server explained"
 
 
 def test_what_is_not_explained_is_said() -> None:
@@ -279,13 +279,13 @@ def test_what_is_not_explained_is_said() -> None:
     )
     conversion = converted(*turns, ("<-", {"id": 4, "text": "hello 4"}))
     assert str(conversion.replay).startswith(
-        "5 of 6 messages of the server explained; the other is message 11 (id text): "
+        "5 of 6 messages from the server explained; not explained: message 11 (id text): "
     )
 
 
 def test_binary_messages_in_an_unknown_format() -> None:
     """A clear error; MessagePack is recognised and asked for."""
-    with pytest.raises(UsageError, match="binary, in a format that is unknown here"):
+    with pytest.raises(UsageError, match="binary and in an unknown format"):
         converted(("->", b"\xff\x00\x01"), ("<-", b"\xff\x00\x02"))
     with pytest.raises(UsageError, match="look like MessagePack: give --format msgpack"):
         converted(("->", b"\x81\xa2id\x01"), ("<-", b"\x81\xa2id\x01"))
@@ -319,8 +319,8 @@ def test_many_messages_take_seconds() -> None:
         lambda at: {"id": at, "text": f"hello {at}"},
     )
     conversion = converted(*turns)
-    assert "from the first 2,000 messages; 6,000 more were not looked at" in conversion.source
-    assert "# The recording goes on: " in conversion.source
+    assert "from the first 2,000 messages; 6,000 more were not analysed" in conversion.source
+    assert "# The recording continues: " in conversion.source
     assert conversion.replay.wrong == 0
 
 
@@ -339,4 +339,4 @@ def test_what_is_not_looked_at_is_said_beside_the_result() -> None:
     """A long recording is read from its beginning."""
     turns = asked(1_100, lambda at: {"id": at, "q": "x"}, lambda at: {"id": at, "a": "fine"})
     told = str(converted(*turns).replay)
-    assert told == "1,000 of 1,000 messages of the server explained (200 messages more were not looked at)"
+    assert told == "1,000 of 1,000 messages from the server explained (200 messages more were not analysed)"

@@ -171,5 +171,5 @@ def test_a_secret_that_is_a_number(name: str) -> None:
 )
 def test_anything_else_is_refused(source: str) -> None:
     """Whatever fault in the tool would have written it."""
-    with pytest.raises(ForeignCode, match="not written by the tool"):
+    with pytest.raises(ForeignCode, match="which the tool never writes"):
         check_code(f"import loadtest as lt\n{source}\n")

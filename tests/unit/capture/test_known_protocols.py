@@ -25,7 +25,7 @@ def test_each_is_recognised_by_what_its_client_says(known: KnownProtocol) -> Non
     found = recognised(conversion.inferred)
     assert found is not None
     assert found[0] is known
-    assert f"# This looks like {found[0].title}, by {found[1]}." in conversion.source
+    assert f"# This looks like {found[0].title}, judging by {found[1]}." in conversion.source
 
 
 @pytest.mark.parametrize("file", ["phoenix", "ocpp", "game", "stomp", "login"])

@@ -34,7 +34,7 @@ def test_a_login_with_an_id_that_the_ready_names() -> None:
     )
     assert not conversion.replay.unestablished
     assert conversion.exit_code == 0
-    assert str(conversion.replay) == "7 of 7 messages of the server explained"
+    assert str(conversion.replay) == "7 of 7 messages from the server explained"
 
 
 def test_a_dialect_that_never_establishes_is_no_success() -> None:
@@ -65,7 +65,7 @@ def test_a_value_that_no_longer_differs_is_named() -> None:
     ]
     conversion = converted(*turns)
     assert str(conversion.replay.said).startswith(
-        "3 of 6 messages of the client as recorded; differs: say.auth ("
+        "3 of 6 messages from the client as recorded; different: say.auth ("
     )
     assert JWT not in conversion.lines("a.py")[2]
     assert conversion.to_json()["as_recorded"] == 3
@@ -175,7 +175,7 @@ def test_what_is_hidden_is_said_to_be_missing() -> None:
         ("->", {"kind": "use", "b": "x ct/+=9xK2abcdef y"}),
         *says(4),
     )
-    assert "use.b (*** stands there" in str(conversion.replay.said)
+    assert "use.b (it is ***" in str(conversion.replay.said)
 
 
 def test_a_number_that_resumes() -> None:

@@ -120,4 +120,4 @@ def test_standard_input_is_read_once() -> None:
     """Given twice, the second log would be empty, and seem to have no errors."""
     result = check("-", "-", text=AFTER.read_bytes())
     assert result.exit_code == 2
-    assert "- is standard input: it can be given only once" in result.output
+    assert "- (standard input) must be given only once" in result.output

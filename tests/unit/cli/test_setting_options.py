@@ -70,8 +70,9 @@ def test_the_help_is_the_rows() -> None:
     told = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=100).output.split())
     assert f"{SETTINGS['path'].help} [default: the dialect's]" in told
     assert (
-        "--header NAME:VALUE Header to add to each upgrade request. Several may have one name; of Host, "
-        "Origin, User-Agent and Authorization only the last is sent. Repeatable. --tls-insecure" in told
+        "--header NAME:VALUE Header to add to each upgrade request. A name may occur more than once, but "
+        "of Host, Origin, User-Agent and Authorization only the last one is sent. Repeatable. --tls-insecure"
+        in told
     )
 
 

@@ -334,7 +334,7 @@ class TestEmergence:
     def test_auth_required(self) -> None:
         """A refused token comes with the server's reason, or with ours."""
         assert self.read(frame("ws:auth_required", reason="expired")) == [AuthRequired("expired")]
-        assert self.read(frame("ws:auth_required")) == [AuthRequired("the server requires another token")]
+        assert self.read(frame("ws:auth_required")) == [AuthRequired("the server rejected the token")]
 
     def test_pushes(self) -> None:
         """What else the server says on its own is a push, with number and time if it says them."""

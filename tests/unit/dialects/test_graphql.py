@@ -104,7 +104,7 @@ class TestAnswers:
     def test_a_second_result(self) -> None:
         """A query has one, unless the first said that more of it follows; then they are not compared."""
         for first, answered in [
-            (result({"echo": "the first"}), Failed("7", "more than one result of a query")),
+            (result({"echo": "the first"}), Failed("7", "more than one result for a query")),
             (result({"echo": "the first"}, hasNext=True), Reply("7", "the first")),
         ]:
             dialect, session = made("text=echo"), dialect_session()
@@ -118,7 +118,7 @@ class TestAnswers:
         end = {"type": "next", "id": "7", "payload": {"hasNext": False}}
         for more, words in [
             ((result(None, errors=[{"message": "no"}]),), "no"),
-            ((end, result({"echo": "x"})), "more than one result of a query"),
+            ((end, result({"echo": "x"})), "more than one result for a query"),
         ]:
             dialect, session = made(), dialect_session()
             for one in (result({"echo": "x"}, hasNext=True), *more, COMPLETE):
@@ -140,7 +140,7 @@ class TestAnswers:
         """It needs errors."""
         dialect, session = made(*options), dialect_session()
         read(dialect, {"type": "next", "id": "7", "payload": payload}, session)
-        assert read(dialect, COMPLETE, session) == [Failed("7", "a result without data and errors")]
+        assert read(dialect, COMPLETE, session) == [Failed("7", "a result with neither data nor errors")]
 
     def test_a_stream(self) -> None:
         """The pieces of a text are joined, whatever else stands beside them."""
@@ -233,7 +233,7 @@ class TestListening:
                 {"type": "error", "id": "listen", "payload": []},
                 "subscription of listen: an error without a message",
             ),
-            (result(None, "listen"), "subscription of listen: a result without data and errors"),
+            (result(None, "listen"), "subscription of listen: a result with neither data nor errors"),
         ]:
             assert read(made(LISTEN), message, dialect_session()) == [Failed("listen", words)]
 

@@ -124,7 +124,7 @@ class TestResponses:
     def test_another_version(self, version: Any) -> None:
         """Clients drop such messages, responses and the server's own."""
         said = {"jsonrpc": version}
-        words = 'it does not say "jsonrpc": "2.0"'
+        words = '"jsonrpc" is not "2.0"'
         response = {"id": 7, "result": {"text": TEXT}} | said
         assert read(made(), response) == [Failed(7, words)]
         batch = [{"id": 21, "result": 1}, {"id": 22, "result": 1} | said, {"id": 23, "result": 1}]

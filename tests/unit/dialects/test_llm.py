@@ -177,7 +177,7 @@ class TestAnswers:
         talk.read(TEXT, **delta("tw", output_index=1))
         talk.read(DONE, response_id="r1", output_index=0, text="one")
         talk.read(DONE, response_id="r1", output_index=1, text="two")
-        flaw = "the deltas are not the text of response.output_text.done: 2 characters came of 3"
+        flaw = "the deltas do not match the text of response.output_text.done: 2 of 3 characters"
         assert talk.done() == Failed(7, flaw)
 
     @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ class TestAnswers:
         for piece in came:
             talk.read(TEXT, **delta(piece))
         length = sum(map(len, came))
-        flaw = f"the deltas are not the text of response.done: {length} characters came of 5"
+        flaw = f"the deltas do not match the text of response.done: {length} of 5 characters"
         assert talk.done(output=message("Hello")) == Failed(7, flaw)
 
     def test_content_that_is_a_text(self) -> None:
@@ -244,7 +244,9 @@ class TestAnswers:
         talk = Conversation()
         assert talk.read(TEXT, **delta("x", "r2")) == [StreamPart("response r2")]
         assert talk.read(DONE, response_id="r2", text="x") == []
-        unknown = Failed("response r2", "response.done of a response that was not created here")
+        unknown = Failed(
+            "response r2", "response.done for a response that was not created on this connection"
+        )
         assert talk.read("response.done", response={"id": "r2", "status": "completed"}) == [unknown]
         talk.read(TEXT, **delta("yes"))
         assert talk.done() == Reply(7)

@@ -126,10 +126,10 @@ NEGOTIATED = '{"negotiateVersion":1,"connectionId":"i","connectionToken":"c"}'
         (
             200,
             '{"url":"https://x.service.signalr.net","accessToken":"t"}',
-            "negotiate sends clients to another",
+            "negotiate redirects to another",
         ),
-        (200, "<html>", "negotiate gives no connection: HTTP 200: <html>"),
-        (200, '{"connectionToken":7}', "negotiate gives no connection"),
+        (200, "<html>", "negotiate returned no connection token: HTTP 200: <html>"),
+        (200, '{"connectionToken":7}', "negotiate returned no connection token"),
     ],
 )
 def test_negotiating(monkeypatch: pytest.MonkeyPatch, status: int, text: str, outcome: str) -> None:
@@ -243,7 +243,7 @@ class TestTheServer:
         """A ping is not answered; an error with which the server closes is shown."""
         assert read(made(), {"type": 6}, {"type": 7}) == []
         assert read(made(), {"type": 7, "error": "shutting down"}) == [
-            Failed(SESSION, "the server closes the connection: shutting down")
+            Failed(SESSION, "the server closed the connection: shutting down")
         ]
 
     def test_a_record_has_an_end(self) -> None:

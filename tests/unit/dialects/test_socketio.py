@@ -86,7 +86,7 @@ class TestTheClient:
     @pytest.mark.parametrize(
         ("said", "missed"),
         [
-            ('{"sid":"e","pingInterval":1000,"pingTimeout":500}', "no ping of the server in 1.5 s"),
+            ('{"sid":"e","pingInterval":1000,"pingTimeout":500}', "no ping from the server in 1.5 s"),
             ('{"sid":"e","pingInterval":1000,"pingTimeout":-1}', ""),
             ('{"sid":"e","pingInterval":"1000","pingTimeout":500}', ""),
             ('{"pingInterval":1000}', ""),
@@ -201,7 +201,7 @@ class TestReplies:
         begun = '451-["x",{"_placeholder":true,"num":0}]'
         assert read(dialect, begun, session) == []
         assert read(dialect, "2", session) == [Send("3")]
-        missing = Unreadable("a packet in place of the binary data of the one before: 437[]")
+        missing = Unreadable("expected binary data of the previous packet, got another packet: 437[]")
         assert read(dialect, "437[]", session) == [missing, Reply(7)]
         read(dialect, begun, session)
         assert len(read(dialect, begun, session)) == 1
@@ -273,7 +273,7 @@ class TestTheSession:
         assert read(dialect, '40{"sid":"s1"}', session) == [Established(session_id="s1")]
         session.connection = 1
         (resumed,) = read(dialect, '40{"sid":"s2"}', session)
-        assert str(resumed) == "s2 (no pid: the server has no connection state recovery)"
+        assert str(resumed) == "s2 (no pid: connection state recovery is off on the server)"
 
     def test_what_cannot_be_recovered(self) -> None:
         """A session that has received no event is never recovered; once it can be, it must be."""

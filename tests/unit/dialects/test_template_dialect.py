@@ -160,7 +160,7 @@ class TestChat:
         assert read(self.dialect, {"type": "stored", "re": "7"}) == [Reply("7", None)]
         assert read(self.dialect, {"type": "said", "re": {}, "text": text}) == [Reply("", text)]
         assert read(self.dialect, {"type": "error", "re": 7, "error": "full"}) == [Failed(7, "full")]
-        assert read(self.dialect, {"type": "error", "re": 7}) == [Failed(7, "an error without words")]
+        assert read(self.dialect, {"type": "error", "re": 7}) == [Failed(7, "an error without a message")]
 
     def test_answers_at_once(self) -> None:
         """With fields of the message, written as JSON needs them."""
@@ -226,7 +226,10 @@ def test_names_that_stand_for_nothing(old: str, new: str, problem: str) -> None:
     [
         (CHAT.replace('"id": $sequence, ', ""), r"\[reply\]\.id needs \$sequence or \$uuid in \[request\]"),
         (CHAT.replace('"text": "$text", ', ""), r"\[reply\]\.text needs \$text in \[request\]"),
-        (CHAT.replace('resume = "ticket"', ""), r"\[resume\]\.message needs a key resume in \[established\]"),
+        (
+            CHAT.replace('resume = "ticket"', ""),
+            r"\[resume\]\.message needs the key resume in \[established\]",
+        ),
         (
             """
             format = "text"
@@ -236,7 +239,7 @@ def test_names_that_stand_for_nothing(old: str, new: str, problem: str) -> None:
             when = "^OK (?P<number>[0-9]+)"
             id = "nr"
             """,
-            r"\[reply\]\.id must be a named group of its `when`: number",
+            r"\[reply\]\.id must be a named group of its `when` \(number\)",
         ),
     ],
 )
@@ -477,11 +480,11 @@ REST = "\n[request]\nmessage = '{}'\n[reply]\n"
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ("[repli]", r"chat\.toml: repli is unknown: allowed are path, .*, reply, push, answer, ignore"),
-        ("colour = 1", r"chat\.toml: colour is unknown: allowed are path, "),
+        ("[repli]", r"chat\.toml: repli is unknown. Allowed: path, .*, reply, push, answer, ignore"),
+        ("colour = 1", r"chat\.toml: colour is unknown. Allowed: path, "),
         (
             "[push]\nnummer = 'n'",
-            r"chat\.toml: \[push\]\.nummer is unknown: allowed are text, number, sent_at_ms, when",
+            r"chat\.toml: \[push\]\.nummer is unknown. Allowed: text, number, sent_at_ms, when",
         ),
         ("reply = 7", r"chat\.toml: \[reply\] must be a section with keys \(got 7\)"),
         ("format = 'xml'" + REST, r"chat\.toml: format must be json, msgpack or text \(got 'xml'\)"),
