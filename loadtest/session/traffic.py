@@ -191,8 +191,8 @@ class Traffic:
         sequence, about = reply.sequence, self._about
         if sequence.__class__ is not int:
             sequence = self._number(sequence)
-        text, flaw = reply.text, None
-        if (text != about.last_text or sequence != about.last_sequence) and text is not UNSET:
+        text, flaw = reply.text, None  # below, the session's cache: most replies hold the text made last
+        if (text != about._last_text or sequence != about._last_sequence) and text is not UNSET:
             flaw = flaw_of_reply(reply, sequence, about)  # raises before the ledger changes
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
