@@ -85,13 +85,13 @@ class Login:
     def _check_credentials(self, about: DialectSession) -> None:
         where, given = type(self._dialect).__name__, f"session {about.number}"
         if about.token is not None and not isinstance(about.token, str):
-            problem = f"must leave session.token as a str or None (it is: {type(about.token).__name__})"
+            problem = f"must set session.token to a str or None (got {type(about.token).__name__})"
             raise DialectMistake(where, problem, given)
         for name in ("headers", "cookies"):
             left = getattr(about, name)
             pairs = left.items() if isinstance(left, dict) else ((left, left),)
             if not all(isinstance(text, str) for pair in pairs for text in pair):
-                raise DialectMistake(where, f"must leave session.{name} as a dict of str to str", given)
+                raise DialectMistake(where, f"must set session.{name} to a dict of str to str", given)
 
     def remember(self, about: DialectSession) -> None:
         """Remember a session's credentials, which are secrets as long as a server may quote them."""
@@ -137,7 +137,7 @@ class Login:
             with fail_after(longest_s := self._timeout_s + SHARED_MARGIN_S):
                 issued = self._shared[about.number] = await source.get()
         except TimeoutError:
-            raise _no_token(f"there was no answer within {longest_s:g} s") from None
+            raise _no_token(f"no answer within {longest_s:g} s") from None
         except LoginFailed as failed:
             raise _no_token(public_line(failed.detail, Secrets(self.secrets))) from failed
         return issued.token
@@ -158,7 +158,7 @@ class Login:
             raise self._refused("login_error", described(error), about) from error
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"
-            took = f"for {longest_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
+            took = f"for {longest_s * 1000:.0f} ms: run blocking code with `await session.blocking(…)`"
             self._blocked(what, took, about.session_id)
 
     def _refused(self, cause: str, detail: str, about: DialectSession) -> ConnectFailed:

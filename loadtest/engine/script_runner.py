@@ -281,7 +281,7 @@ def mistake_beside(error: Exception, script: Script | None) -> Exception:
     """Return the mistake if the script's author raised this in a task begun beside those of the script."""
     if script is None or isinstance(error, ScriptMistake) or not (where := place_of(error)):
         return error
-    return ScriptMistake(script.tasks.name, f"raised {described(error)} in a task that it began", where)
+    return ScriptMistake(script.tasks.name, f"raised {described(error)} in a task that it created", where)
 
 
 def task_of(frame: FrameType | None) -> tuple[str, str]:

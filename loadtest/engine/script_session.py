@@ -349,8 +349,8 @@ class ScriptSession:
 
     def _blamed(self) -> ScriptMistake:
         problem = (
-            f"awaited a push in vain after {self._unseen:,} pushes had been discarded unread, and it may be "
-            f"one of them: at most {PUSHES_KEPT} wait for next_push(). Take them while they come"
+            f"awaited a push that did not come after {self._unseen:,} pushes had been discarded unread, and it "
+            f"may be one of them: next_push() keeps at most {PUSHES_KEPT}. Take pushes as they arrive"
         )
         return ScriptMistake(self.task, problem, f"session {self.number}")
 

@@ -11,7 +11,7 @@ from loadtest.engine.script_runner import task_of
 from loadtest.errors import ScriptMistake
 from loadtest.session.script import Script
 
-_REMEDY = "use `await session.sleep(…)`, or call what blocks with `await session.blocking(…)`"
+_REMEDY = "use `await session.sleep(…)`, or run blocking code with `await session.blocking(…)`"
 
 
 class Watched(Protocol):
@@ -49,7 +49,7 @@ def watched(script: Script | None, engine: Watched, start_thread: Callable[..., 
         call(engine.held_up, f"{held.task} blocked the event loop for over 100 ms", example, held.session)
 
     def stuck(held: Held) -> None:
-        problem = f"has held the event loop for {STUCK_S:g} s: {_REMEDY}"
+        problem = f"has blocked the event loop for {STUCK_S:g} s: {_REMEDY}"
         engine.give_up(ScriptMistake(held.task, problem, held.where))
 
     watch = LoopWatch(ThisThread(), task_of, lambda: engine.swept, blocked=blocked, stuck=stuck)

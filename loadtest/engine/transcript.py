@@ -148,7 +148,7 @@ class Transcript:
             )
             self._upgrade = None
         elif isinstance(event, Lost) and state is State.DROPPING:
-            self._add(What.CLOSED, f"the server confirms, code {event.code}", event.reason)
+            self._add(What.CLOSED, f"the server replies, code {event.code}", event.reason)
 
     def end(self, event: Event, state: State, now: State, interval: Interval) -> None:
         """Take what the recorder recorded of an event; `state` is the session's before it, `now` after it."""
@@ -175,7 +175,7 @@ class Transcript:
         if tally.error.startswith(f"{WORKING}: "):  # a lost connection, which has an entry of its own
             return
         if tally.error == "reply unmatched":
-            tally.example += f", awaited: {self._asked!r}"
+            tally.example += f", outstanding: {self._asked!r}"
         fault = self._faults.get((tally.item, tally.error))
         if fault is None:
             example = _with_own_options(tally.example) if tally.item in _ATTEMPTS else tally.example
@@ -393,7 +393,7 @@ def _remarks(interval: Interval) -> Iterable[str]:
     elif counts["messaging.answered"]:
         yield "intact"
     if counts["messaging.recovered"]:
-        yield "to a request of the last connection"
+        yield "to a request of the previous connection"
     if counts["persistence.checked"]:
         yield "the same session"
     if counts["persistence.histories"]:

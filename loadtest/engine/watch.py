@@ -25,8 +25,8 @@ LATE_S: Final = 1.0
 
 
 _ERRORS: Final = {
-    "late": "the server had not ended TCP in time",
-    "not_closed": "the server never ended TCP",
+    "late": "the server did not close TCP in time",
+    "not_closed": "the server never closed TCP",
 }
 """Outcomes that are errors, where they are judged."""
 

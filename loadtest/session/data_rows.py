@@ -66,9 +66,9 @@ def too_few_rows(rows: int, sessions: int, why: str = "") -> InvalidSetting:
         why: why these are more than the run's sessions; empty if they are not.
     """
     if why:
-        return _unusable(f"has {counted(rows, 'row')}, and {count(sessions)} are needed: {why}")
+        return _unusable(f"has {counted(rows, 'row')}, but must have {count(sessions)}: {why}")
     given = f"has {counted(rows, 'row')} for {counted(sessions, 'session')}"
-    return _unusable(f"{given}: give each session its own row")
+    return _unusable(f"{given}: add a row for each session")
 
 
 def _unusable(problem: str, hint: str = "") -> InvalidSetting:
@@ -123,7 +123,7 @@ def _json_row(line: str, number: int) -> dict[str, str]:
     try:
         pairs = _decode(line)
     except json.JSONDecodeError as error:
-        raise _malformed(number, f"must be a JSON object (character {error.pos + 1} is wrong)") from None
+        raise _malformed(number, f"must be a JSON object (invalid at character {error.pos + 1})") from None
     except (ValueError, RecursionError):
         raise _malformed(number, "must be a JSON object") from None
     if not isinstance(pairs, tuple):
@@ -136,14 +136,14 @@ def _json_text(value: object, number: int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
-        raise _malformed(number, "must hold only texts, numbers, true and false")
+        raise _malformed(number, "must contain only strings, numbers, true and false")
     if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
-        raise _malformed(number, "must hold texts that UTF-8 can write (a surrogate stands alone)")
+        raise _malformed(number, "must contain only text that UTF-8 can encode (unpaired surrogate)")
     return value
 
 
 def _no_constant(_name: str) -> NoReturn:
-    raise ValueError("JSON has no NaN and no Infinity")
+    raise ValueError("NaN and Infinity are not valid JSON")
 
 
 _decode = json.JSONDecoder(

@@ -112,7 +112,7 @@ class History:
         if not self._owed:
             return
         if len(self._sequences or ()) + len(sequences) > self.LIMIT:
-            self._error(f"a history of more than {self.LIMIT} requests is not compared", now_ns, "")
+            self._error(f"history too long to compare: more than {self.LIMIT} requests", now_ns, "")
             self._owed = 0
             return
         self._marks_end = self._marks_end or (piece.complete and self._sequences is not None)

@@ -143,7 +143,7 @@ class Session:
         return self._wait_or_end(self._attempts.refused(event, now_ns))
 
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
-        detail = "the WebSocket opened, but the application did not say that the session is established"
+        detail = "the WebSocket opened, but the application did not establish the session"
         delay_s = self._failed("establish_timeout", detail, now_ns)
         return (events.Close(events.NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 

@@ -134,7 +134,7 @@ class Pushes:
         if gap_ns > self._silent_ns:
             self._recorder.counts["messaging.push_silences"] += 1
             example = f"for {gap_ns / NS_PER_S:.1f} s; {self._expected_per_s:g} per second are expected"
-            self._error("no push for long", now_ns, example)
+            self._error("no push for too long", now_ns, example)
 
     # Pushes.
 
@@ -188,7 +188,7 @@ class Pushes:
             missing = min(number - last - 1, MAX_PUSH_GAP)
             self._fault("missing", "push missing", now_ns, example, count=missing)
         else:
-            self._fault("duplicated", "push again or out of order", now_ns, example)
+            self._fault("duplicated", "push received twice or out of order", now_ns, example)
 
     def _fault(self, name: str, error: str, now_ns: int, example: str, *, count: int = 1) -> None:
         self._recorder.counts[f"messaging.pushes_{name}"] += count

@@ -49,7 +49,7 @@ def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, 
         sent = about.text(sequence)
         times = text.count(sent)
         if times != 1:
-            example = f"it holds its text {times} times" if times else difference(sent, text)
+            example = f"it contains its text {times} times" if times else difference(sent, text)
             return own, Flaw.ALTERED, f"request {sequence}: {example}"
     return own, None, ""
 

@@ -201,12 +201,12 @@ class ScriptedTraffic(Traffic):
             return self._ledger.next_sequence, False
         if not fixed:
             raise ValueError(
-                "a call with again=True must not be given a text of session.text(), which may be sent only "
-                "once: give a loadtest.Template, or a function of session and sequence"
+                "with again=True, the body must not contain a text of session.text(), which may be sent only "
+                "once: pass a loadtest.Template, or a function of session and sequence"
             )
         if own not in self._taken:
             raise ValueError(
-                f"the text of request {own} was sent before: call session.text() for each message"
+                f"the text of request {own} was already sent: call session.text() for each message"
             )
         if own < self._newest and own in self._waited:
             raise Dropped

@@ -272,7 +272,7 @@ class Traffic:
         )
         error = ERRORS.get(outcome, f"reply {outcome}")
         if isinstance(reply, Failed) and outcome is Outcome.UNMATCHED:
-            error = "an error that answers no request"
+            error = "error reply that matches no request"
         self.error(item, error, now_ns, example)
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
@@ -308,7 +308,7 @@ class Traffic:
         """Record a part of a reply to a request that is not outstanding; given-up ones may still go on."""
         if part.sequence is not None and not self._ledger.gave_up(sequence):
             self._recorder.counts["messaging.unmatched"] += 1
-            self.error("messaging", "part of a reply that is not awaited", now_ns, f"{part.sequence!r}")
+            self.error("messaging", "part of a reply to no known request", now_ns, f"{part.sequence!r}")
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Give up requests without a sign of life for the reply timeout; return what can be sent now."""
