@@ -1,4 +1,4 @@
-"""What an engine watches where it runs a script: forgotten awaits, and tasks that hold up the event loop."""
+"""Watches of an engine that runs a script: forgotten awaits, and tasks that block the event loop."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,27 +15,27 @@ _REMEDY = "use `await session.sleep(…)`, or run blocking code with `await sess
 
 
 class Watched(Protocol):
-    """The engine, as far as watching needs it."""
+    """The part of the engine that watching needs."""
 
     swept: int
     """Changes while the loop is alive."""
 
     def fail(self, error: Exception) -> None:
-        """End the run with a mistake; on the loop's thread."""
+        """End the run with a mistake; call it on the loop's thread."""
 
     def give_up(self, error: Exception) -> None:
-        """End the run with a mistake that keeps the loop from going on; in any thread."""
+        """End the run with a mistake that blocks the loop for good; call it in any thread."""
 
     def held_up(self, error: str, example: str, session: str) -> None:
-        """Record what has held up the loop; on its thread."""
+        """Record what has blocked the loop; call it on the loop's thread."""
 
 
 @contextmanager
 def watched(script: Script | None, engine: Watched, start_thread: Callable[..., object]) -> Iterator[None]:
-    """Watch the script of an engine whose loop runs in this thread; nothing if there is none.
+    """Watch the script of an engine whose loop runs in this thread; do nothing without a script.
 
     Args:
-        script: of the engine.
+        script: script of the engine.
         engine: the engine.
         start_thread: starts a native thread.
     """
