@@ -1,14 +1,14 @@
-"""The rows of `--ws-data`: what each session has of its own, such as an account, a room or a token.
+"""The rows of `--ws-data`: data for each session, such as an account, a room or a token.
 
     user,password           {"user": "anna", "password": "…"}
     anna,…                  {"user": "ben", "password": "…", "age": 42}
 
-A file that begins with `{` holds JSON lines, one object a line; any other is CSV with a header (RFC 4180).
-Blank lines are skipped. Every value becomes a text: numbers, true and false of JSON as the file writes them.
-All rows have the same columns.
+A file that begins with `{` contains JSON lines, one object per line; any other file is CSV with a header (RFC
+4180). Blank lines are skipped. Every value becomes a text; JSON numbers, true and false as written in the
+file. All rows have the same columns.
 
-All values are secrets, so an error names the line and never quotes it, not even a header: if a file has none,
-its first row stands there. Nothing here opens a file.
+All values are secrets, so an error names the line and never quotes it. This includes the header, because in a
+file without one it is the first row. Nothing here opens a file.
 """
 
 import csv
@@ -39,7 +39,7 @@ def parse_rows(content: bytes) -> Rows:
         content: the whole file, in UTF-8, with or without a byte order mark.
 
     Raises:
-        InvalidSetting: the content is malformed, or there is no row.
+        InvalidSetting: the content is malformed or has no rows.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -61,9 +61,9 @@ def too_few_rows(rows: int, sessions: int, why: str = "") -> InvalidSetting:
     """Return the error for a file with fewer rows than a run has sessions.
 
     Args:
-        rows: how many the file has.
-        sessions: how many it must have.
-        why: why these are more than the run's sessions; empty if they are not.
+        rows: number of rows in the file.
+        sessions: number of rows it must have.
+        why: why this is more than the number of sessions; empty if it is not.
     """
     if why:
         return _unusable(f"has {counted(rows, 'row')}, but must have {count(sessions)}: {why}")

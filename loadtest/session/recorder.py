@@ -1,9 +1,9 @@
-"""What a process records in memory during one interval: samples, counts, lifecycle, errors, gauges.
+"""A process's records of one interval, in memory: samples, counts, lifecycle, errors, gauges.
 
-Sessions write here on the hot path, so writing is an append or an addition. Once a second the engine swaps
+Sessions write here on the hot path, so a write is an append or an addition. Once a second the engine swaps
 the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until they are folded
 into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs per sample instead of 0.95 µs. The number of
-distinct errors is bounded; the rest grows with the events of one interval. No I/O and no clock here.
+distinct errors is bounded; everything else grows with the events of one interval. No I/O and no clock here.
 
 Counts are named `item.what`; `COUNTS` lists them.
 """
@@ -49,7 +49,7 @@ ROUND_TRIPS: Final = ("service", "after_resume", "waited", "stalled")
 
 
 def size_tag(size: int) -> str:
-    """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
+    """Return the tag for round trips with texts of this size in bytes, in runs whose sizes vary."""
     return f"service/{size}"
 
 
@@ -63,7 +63,7 @@ NAMES_LIMIT: Final = 100
 
 
 def name_tag(name: str) -> str:
-    """Return the tag of the round trips of requests with this name, which is one line of printable text."""
+    """Return the tag for round trips of requests with this name, which is one line of printable text."""
     return NAMED + _APART.sub(lambda one: f"%{ord(one[0]):02X}", name)
 
 
@@ -199,16 +199,16 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of events.jsonl: an event in a session's life. Fields that do not apply are left out.
 
     Args:
-        at_ns: nanoseconds since the run's start.
-        event: `attempt`, `connected`, `failed`, `dropped`, `ended` (a connection that its drop was to keep),
-            `lost`, `resumed`, or `named` (the server said its first id of a session that was up).
-            `connected` and `resumed` come once the session has worked, and are dated from when it was
+        at_ns: nanoseconds since the run's start. event: `attempt`, `connected`, `failed`, `dropped`, `ended`
+        (a connection that its drop should have kept
+            open), `lost`, `resumed`, or `named` (the server sent its first id for a session that was up).
+            `connected` and `resumed` come once the session has worked, but carry the time when it was
             established.
         session: session id.
-        user: name of its user class, in runs of several.
-        known_as: the session id that the server gave, where it is another one; with the first event after it
-            was said, which for a connection lost before the session had worked is `failed`.
-        reassigned: whether the server said that this is not the id it was asked for.
+        user: name of its user class, in runs with several.
+        known_as: the session id that the server gave, if it differs; in the first event after the server sent
+            it, which is `failed` for a connection lost before the session had worked.
+        reassigned: whether the server said that this is not the id requested.
         kind: kind of the drop.
         ordinal: number of the drop within the session, from 0.
         storm: number of the storm that the drop belongs to, from 0.
@@ -220,7 +220,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
         detect_ns: part of the outage until the client noticed.
-        wait_ns: sum of the outage's waits: backoff delays, and the time for the token that sessions share.
+        wait_ns: sum of the outage's waits: backoff delays and the time for the shared token.
         dns_ns, tcp_ns, proxy_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if
             skipped.
         resume_ns: from the open WebSocket until the session was established.
@@ -253,7 +253,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrorTally(Struct, kw_only=True):
-    """How often one error occurred, with its first occurrence; below zero if it was taken back more often."""
+    """How often one error occurred, with its first occurrence. Negative if more often taken back."""
 
     item: str
     error: str
@@ -265,7 +265,7 @@ class ErrorTally(Struct, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Interval:
-    """What one process recorded in one interval; times in nanoseconds since the run's start."""
+    """Everything that one process recorded in one interval. Times in nanoseconds since the run's start."""
 
     start_ns: int
     stop_ns: int = 0
@@ -281,11 +281,11 @@ class Recorder:
     """The current interval of one process, and the state that outlives intervals.
 
     Attributes:
-        planned, sent, early, answered: counts of `messaging` that each message may add to, as plain numbers
-            until somebody asks for `counts`.
+        planned, sent, early, answered: counts of `messaging` that each message may add to, kept as plain
+            numbers until `counts` is read.
         population: sessions by state name.
-        outages_open: sessions in an outage now, without those that are established again.
-        ending: whether the run's end has begun: what ends from then on is not counted.
+        outages_open: sessions in an outage now, except those established again.
+        ending: whether the end of the run has begun: connections that end from then on are not counted.
         has_read: whether a dialect has read a message without raising.
         reads_raised: messages at which a dialect raised.
     """
@@ -321,7 +321,7 @@ class Recorder:
         return self._interval.counts
 
     def _count(self, interval: Interval) -> None:
-        """Move what was counted in plain numbers to where all counts are."""
+        """Move the counts kept as plain numbers to the other counts."""
         if self.planned or self.sent or self.answered:
             for name in ("planned", "sent", "early", "answered"):
                 if count := getattr(self, name):
@@ -338,11 +338,11 @@ class Recorder:
         self.send_slip.append(abs(slip_ns))
 
     def sized(self, size: int) -> array[int]:
-        """Return the array to append round trips to whose texts have this size; see `samples`."""
+        """Return the array for round trips with texts of this size; see `samples`."""
         return self._interval.samples.setdefault(size_tag(size), array("q"))
 
     def named(self, name: str) -> array[int]:
-        """Return the array to append round trips to whose requests have this name; see `samples`."""
+        """Return the array for round trips of requests with this name; see `samples`."""
         named = self._interval.named
         found = named.get(name)
         if found is None:
@@ -372,13 +372,13 @@ class Recorder:
             tally.count += 1
 
     def take_back(self, outcome: str, error: str, session: str, at_ns: int) -> None:
-        """Take back the outcome of a message, and the error that told it, as another outcome replaces it.
+        """Take back the outcome of a message and its error, because another outcome replaces it.
 
         Args:
-            outcome: as it was counted.
-            error: as it was told, perhaps in an earlier interval; empty if it was none.
-            session: whose message.
-            at_ns: when.
+            outcome: the outcome as counted.
+            error: the error as recorded, perhaps in an earlier interval; empty if there was none.
+            session: id of the message's session.
+            at_ns: time of the message.
         """
         self.counts[f"messaging.{outcome}"] -= 1
         if error:
