@@ -44,7 +44,6 @@ class DialectSession:
         blocking: how `blocking` runs a function.
 
     Attributes:
-        last_sequence, last_text: the newest text and its sequence number: most replies contain it.
         number: number of the session in the run, from 0.
         user: number of the Locust user that holds it, from 0.
         session_id, thread_id: ids made for the session, unique across runs.
@@ -64,6 +63,8 @@ class DialectSession:
         "_blocking",
         "_from",
         "_head",
+        "_last_sequence",
+        "_last_text",
         "_ping_since_ns",
         "_ping_within_s",
         "_random",
@@ -76,8 +77,6 @@ class DialectSession:
         "headers",
         "http_url",
         "identity",
-        "last_sequence",
-        "last_text",
         "marker",
         "memory",
         "number",
@@ -113,8 +112,9 @@ class DialectSession:
         self.marker = Marker(run_id, identity.number)
         self._head = self.marker.head
         self._size_of = size_of
-        self.last_sequence: int | None = None
-        self.last_text = ""
+        # A cache: the text made last. `Traffic.replied` reads it directly, because a call per reply is dear.
+        self._last_sequence: int | None = None
+        self._last_text = ""
         self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
         self._ping_within_s: float | None = None
@@ -137,12 +137,12 @@ class DialectSession:
             A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server must return it
             unchanged in replies, pushes and restored history.
         """
-        if sequence == self.last_sequence:
-            return self.last_text
+        if sequence == self._last_sequence:
+            return self._last_text
         if not self._from <= sequence < self._below:
             self._turn_to(sequence)
-        self.last_sequence = sequence
-        text = self.last_text = f"{self._head}{sequence}{self._tail}"
+        self._last_sequence = sequence
+        text = self._last_text = f"{self._head}{sequence}{self._tail}"
         return text
 
     def size(self, sequence: int) -> int:
@@ -162,7 +162,7 @@ class DialectSession:
 
         Use it if a protocol has no ids, or to distinguish this session's messages from others in a room.
         """
-        return self.last_sequence if text == self.last_text else self.marker.sequence_of(text)
+        return self._last_sequence if text == self._last_text else self.marker.sequence_of(text)
 
     def expect_ping(self, within_s: float | None) -> None:
         """End the connection if the application's next ping does not arrive within this number of seconds.

@@ -1,8 +1,7 @@
-"""The pushes of a session for its script: those not asked for yet, and the calls that wait for one.
+"""A session's pushes for its script: a queue of received pushes, and the calls that wait for one.
 
-Pushes wait in a bounded queue, so a script that takes them too slowly loses the oldest. A call that then
-waits in vain must not be held against the server: how many were discarded since the task began is part of
-what the call raises.
+The queue is bounded, so a script that reads too slowly loses the oldest pushes. A later call that times out
+must not count against the server: its exception includes the number of pushes discarded since the task began.
 """
 
 import asyncio
@@ -19,14 +18,14 @@ from loadtest.session.script import Message
 Match = Callable[[Message], object]
 
 PUSHES_KEPT = 100
-"""Pushes that wait for `next_push`; further ones take the place of the oldest."""
+"""Pushes kept for `next_push`; further ones replace the oldest."""
 
 PUSHED_BYTES_KEPT = 2**18
-"""Bytes of these pushes: a thousand sessions must not fill the memory."""
+"""Size limit of these pushes in bytes: a thousand sessions must not fill the memory."""
 
 
 class Reading(Protocol):
-    """The link of the session, as far as waiting for pushes needs it."""
+    """The part of a session's link that waiting for pushes needs."""
 
     def read_since_ns(self) -> int | None:
         """Return since when the session has read without a stall; None if it does not read now."""
@@ -38,7 +37,7 @@ class Wait:
 
     Args:
         done: resolved with a push, or with what the script's own `match` raised.
-        match: takes a push and returns whether it will do; None for any.
+        match: takes a push and returns whether it matches; None matches any.
         timeout_s: how long it waits, in seconds.
         began_ns: since when it has waited while the session read.
     """
@@ -50,7 +49,7 @@ class Wait:
 
 
 class AwaitedPushes:
-    """Pushes and the calls that wait for them. It is `loadtest.engine.timers.Timed`.
+    """Received pushes and the calls that wait for one. Implements `loadtest.engine.timers.Timed`.
 
     Args:
         link: the session's.
@@ -58,7 +57,7 @@ class AwaitedPushes:
         timers: end the waits.
 
     Attributes:
-        discarded: pushes that have made room for others since the task began.
+        discarded: pushes discarded since the task began.
     """
 
     __slots__ = ("_clock", "_kept", "_kept_bytes", "_link", "_timers", "_waits", "discarded")
@@ -77,8 +76,8 @@ class AwaitedPushes:
 
         Raises:
             Dropped: the connection ended.
-            ReplyTimeout: there was none in time.
-            BaseException: whatever `match` raised.
+            ReplyTimeout: no push matched in time.
+            BaseException: `match` raised it.
         """
         while self._kept:
             push = self._kept.popleft()
@@ -98,7 +97,7 @@ class AwaitedPushes:
         return found
 
     def pushed(self, message: Message) -> None:
-        """Give a push to the call that waits for it, or keep it."""
+        """Pass a push to the call that waits for it, or keep it."""
         for wait in self._waits:
             if wait.done.done():
                 continue
@@ -119,7 +118,7 @@ class AwaitedPushes:
             self.discarded += 1
 
     def dropped(self) -> None:
-        """Interrupt the calls, and forget the pushes: the connection has ended."""
+        """Interrupt the calls and clear the queue: the connection has ended."""
         self._kept.clear()
         self._kept_bytes = self.discarded = 0
         for wait in self._waits:
@@ -127,7 +126,7 @@ class AwaitedPushes:
                 wait.done.set_exception(Dropped())
 
     def fire(self, what: Any, due_ns: int) -> None:
-        """End the wait for a push; first read what came in a pause."""
+        """End the wait for a push. After a pause of the process, first read what arrived meanwhile."""
         now_ns = self._clock()
         if now_ns - due_ns > PAUSE_NS:
             self._timers.schedule(now_ns + PAUSE_NS // 2, self, what)

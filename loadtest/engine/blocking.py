@@ -1,8 +1,8 @@
-"""Calls of a dialect's functions that block, beside the event loop.
+"""Runs the blocking functions of a dialect outside the event loop.
 
-Their number is bounded: a thousand sessions that log in at once must not open a thousand connections. Calls
-that find no free place wait their turn, in order, and what limits their time counts the wait too. A call
-whose caller has given up is told to end, and keeps its place until it has.
+The number of concurrent calls is bounded: a thousand sessions that log in at once must not open a thousand
+connections. Further calls wait in order; their timeouts include the wait. A cancelled call is asked to end,
+and occupies its slot until it has ended.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_CALLS = 64
-"""At the same time, in one process."""
+"""Maximum number of concurrent calls in one process."""
 
 Start = Callable[[Callable[[], None], Callable[[], None]], Callable[[], None]]
-"""Starts a function, and calls another when it has ended or cannot begin. Returns what tells it to end."""
+"""Starts a function, and calls another when it has ended or cannot begin. Returns a function that ends it."""
 
 
 class BlockingCalls:
-    """Calls functions that block. Create it on the loop's thread.
+    """Calls blocking functions outside the loop. Create it on the loop's thread.
 
     Args:
-        start: starts a function beside the loop.
-        limit: largest number of calls at the same time.
+        start: starts a function outside the loop.
+        limit: maximum number of concurrent calls.
     """
 
     def __init__(self, start: Start, *, limit: int = MAX_CALLS) -> None:
@@ -32,7 +32,7 @@ class BlockingCalls:
         self._free = asyncio.Semaphore(limit)  # first come, first served
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function beside the loop; return its result or raise its exception."""
+        """Call a function outside the loop; return its result or raise its exception."""
         await self._free.acquire()
         result: asyncio.Future[Any] = self._loop.create_future()
 

@@ -1,4 +1,4 @@
-"""A finished conversation of one session: its transcript, and what findings are drawn from. Pure."""
+"""A finished conversation of one session: its transcript and the data for findings. Pure."""
 
 import re
 from enum import StrEnum
@@ -37,8 +37,8 @@ class Entry(Struct, kw_only=True):
         at_ns: nanoseconds since the conversation began.
         what: kind of the entry.
         text: the message, or what happened.
-        meaning: what the message was read as, and what was made of it.
-        bad: whether it shows something wrong.
+        meaning: how the dialect read the message, and its outcome.
+        bad: whether it shows an error.
     """
 
     at_ns: int
@@ -96,15 +96,15 @@ class Conversation(Struct, kw_only=True):
 
     Args:
         entries: the transcript.
-        omitted: messages that it leaves out.
+        omitted: number of messages not in the transcript.
         ending: how it ended.
         counts: the recorder's counts.
-        faults: what a run would count as errors.
-        raised: the exceptions of `read`, and what ended the conversation if that was a mistake.
-        blocked_ms: longest time that methods took, of those that held up the event loop for long.
+        faults: errors that a run would count.
+        raised: exceptions of `read`, and the mistake that ended the conversation, if any.
+        blocked_ms: by method, the longest time that it blocked the event loop, if long.
         seen: how often something occurred: types that `read` returned, with their fields (`Reply.text`),
             `ignored` messages, `heartbeat` messages, requests with a mark (`request.marked`).
-        ignored: the first ignored messages, each once.
+        ignored: the first ignored messages, without duplicates.
     """
 
     entries: list[Entry]
@@ -132,7 +132,7 @@ class Public:
         self._secrets = secrets
 
     def text(self, text: str) -> str:
-        """Return a public text. Before each ellipsis, a secret may have been cut off."""
+        """Return a public text. A secret may be cut off before an ellipsis, so each piece is checked."""
         pieces = _CUT.split(without_secrets(beginning(text), self._secrets))
         known = "".join(without_secrets(piece, self._secrets) for piece in pieces)
         # Between what is hidden already: "token": "***" shows no secret, and what the message says.
@@ -140,7 +140,7 @@ class Public:
         return one_line(likely, SHOWN)
 
     def entry(self, entry: Entry) -> Entry:
-        """Return a public entry. That of a login holds only words of the tool."""
+        """Return a public entry. Login entries contain only the tool's own words."""
         if entry.what is What.LOGIN:
             return entry
         return msgspec.structs.replace(entry, text=self.text(entry.text), meaning=self.text(entry.meaning))

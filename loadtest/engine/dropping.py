@@ -1,4 +1,4 @@
-"""A drop in progress: the steps of its kind, and the watch over what the server does with the connection.
+"""A drop in progress: runs the steps of its kind, and watches what the server does with the connection.
 
 A dropping may outlive its session's connection: the session reconnects while its half-open socket stays open,
 or while the server still has to end TCP after a closing handshake.
@@ -35,7 +35,7 @@ class Dropping:
         droppings: drops in progress; this one adds and removes itself.
 
     Attributes:
-        noticed: whether the session knows already, from the drop or from the lost connection.
+        noticed: whether the session already knows of the loss.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class Dropping:
             self._detected()
 
     def fire(self, _what: object, due_ns: int) -> None:
-        """Go on after a wait; after a pause of the whole process, read first what arrived meanwhile."""
+        """Continue after a wait. After a pause of the whole process, first read what arrived meanwhile."""
         paused = self._clock() - due_ns > PAUSE_NS
         self._paused = paused and not self._paused and self._watch is not None
         if self._paused:
@@ -120,7 +120,7 @@ class Dropping:
             self.go_on()
 
     def cut_short(self) -> None:
-        """Judge no longer whether the server closes the connection; the steps go on."""
+        """Stop judging whether the server closes the connection; the steps continue."""
         if self._watch is not None:
             self._watch.cut_short()
 

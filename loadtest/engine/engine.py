@@ -1,12 +1,12 @@
-"""The event loop in its native thread, and the calls by which other threads reach it.
+"""The event loop in its native thread, and the methods that other threads may call.
 
-Sessions, timers, sockets and the recorder belong to the loop's thread. Calls from other threads come in
-through `call_soon_threadsafe`. Intervals go out through a callback that runs on the loop's thread and must
-only hand them over. Never share a lock with other threads: under gevent, a greenlet that holds it across a
-switch would stop the loop.
+Sessions, timers, sockets and the recorder belong to the loop's thread. Other threads call in through
+`call_soon_threadsafe`. Intervals leave through a callback that runs on the loop's thread and must only hand
+them over. Never share a lock with other threads: under gevent, a greenlet that holds it across a switch would
+stop the loop.
 
-The caller passes the function that starts the thread, because only the caller knows how to start a native one
-when Python's threads are monkey-patched.
+The caller passes the function that starts the thread, because only the caller knows how to start a native
+thread when Python's threads are monkey-patched.
 """
 
 import _thread
@@ -65,7 +65,7 @@ class EngineSettings:
             all sessions share.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
-        subprotocol_optional: whether a server may select none of those offered.
+        subprotocol_optional: whether the server may select none of the subprotocols offered.
         source_ips: local addresses to connect from, in turn.
         open_timeout_s: limit for each of: getting a token, opening the WebSocket, establishing the session.
         max_message_bytes: size of the largest message accepted.
@@ -100,13 +100,13 @@ class Engine:
 
     Args:
         settings: settings of the run.
-        start_ns: the monotonic clock's time at the run's start.
-        run_id: part of the sessions' texts; without dots and brackets.
+        start_ns: time of the monotonic clock at the start of the run.
+        run_id: part of the sessions' texts; must not contain dots or brackets.
         on_interval: called with each interval on the loop's thread; must not block.
         on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
-        start_blocking: starts a dialect's function that blocks, elsewhere.
-        start_thread: starts a native thread, that of the loop.
-        new_link: makes the link of a session, which the user given to `add` holds.
+        start_blocking: starts a blocking function of a dialect outside the loop.
+        start_thread: starts a native thread for the loop.
+        new_link: creates the link of a session; takes the user passed to `add`.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Engine:
     # On the loop's thread, through `call`.
 
     def add(self, identities: Iterable[Identity], user: object = None) -> None:
-        """Start these sessions; `user` is the one that holds them, for its script."""
+        """Start these sessions; `user` is the Locust user that holds them, for its script."""
         for identity in identities:
             link = self._new_link(self._about(identity), self._context, user)
             self._slice(identity.number)[identity.number] = link
@@ -217,11 +217,11 @@ class Engine:
             self._ended(link)
 
     def begin_ending(self) -> None:
-        """Begin the run's end: what the server ends from now on is not counted."""
+        """Begin the end of the run: connections that the server ends from now on are not counted."""
         self.recorder.ending = True
 
     def cut_short(self) -> None:
-        """End the watches of dropped connections: the run ends before they had their time."""
+        """End the watches of dropped connections early: the run ends before their time is up."""
         for dropping in tuple(self.droppings):
             dropping.cut_short()
 
@@ -263,7 +263,7 @@ class Engine:
         )
 
     def fail(self, error: Exception) -> None:
-        """End the thread because of a defect; only the first one is reported."""
+        """End the thread because of a defect; only the first defect is reported."""
         if self.failure is None:
             self.failure = error
             self._closing.set()
@@ -275,17 +275,17 @@ class Engine:
     # loadtest.engine.script_watches.Watched
 
     def held_up(self, error: str, example: str, session: str) -> None:
-        """Record what has held up the event loop."""
+        """Record what has blocked the event loop."""
         self.recorder.error("generator", error, session=session, at_ns=self.clock(), example=example)
 
     def give_up(self, error: Exception) -> None:
-        """Report, from another thread, that the loop does not go on."""
+        """Report from another thread that the loop is blocked for good."""
         if self.failure is None:
             self.failure = error
             self._on_failure()
 
     def _ended(self, link: Link) -> None:
-        """Take note that a link's session has ended and its connection is closed."""
+        """Handle the end of a link: its session has ended and its connection is closed."""
         number = link.session.about.number
         groups = self._stopping.pop(number, ())
         if groups:
@@ -300,7 +300,7 @@ class Engine:
         """Log in, then open a WebSocket for this session.
 
         Raises:
-            ConnectFailed: there was no token, the login failed, or the WebSocket did not open.
+            ConnectFailed: no token was available, the login failed, or the WebSocket did not open.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
         endpoint = await self._login.endpoint(about, token_awaited)
@@ -314,7 +314,7 @@ class Engine:
 
     @property
     def tokens(self) -> frozenset[str]:
-        """The sessions' credentials, to be removed from everything written."""
+        """The sessions' credentials, to redact in all output."""
         return self._login.secrets
 
     # The thread.
@@ -376,7 +376,7 @@ class Engine:
         )
 
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
-        """Handle what asyncio would log: a defect ends the engine, an error of a closed socket is ignored."""
+        """Handle what asyncio would log: a defect ends the engine, errors of closed sockets are ignored."""
         error = context.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError | ScriptInterrupted):
             self.fail(mistake_beside(error, self.settings.config.script))
@@ -401,7 +401,7 @@ class Engine:
         self._timers.schedule(max(last_ns, self.clock()) + NS_PER_S // SWEEPS_PER_S, self, "sweep")
 
     def _schedule_interval(self) -> None:
-        """End intervals on whole seconds of the run, so that those of all workers coincide."""
+        """Schedule the interval's end on a whole second of the run, so that all workers' intervals align."""
         self._timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
 
     def _sweep(self) -> None:

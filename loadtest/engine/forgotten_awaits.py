@@ -1,7 +1,8 @@
-"""A call of a script without `await`: nothing is sent, and Python only warns. Here it is a mistake.
+"""Turns a script's call without `await` into an error. Such a call sends nothing, and Python only warns.
 
-Python reports a coroutine that nobody awaited as a RuntimeWarning, in the thread and, as a rule, on the line
-that forgot it. The warning is taken from there, whatever the filters say, and given to the loop's engine.
+Python reports a coroutine that was never awaited as a RuntimeWarning, in the same thread and usually on the
+line of the call. The warning is intercepted, whatever the warning filters are, and passed to the loop's
+engine.
 """
 
 import asyncio

@@ -1,12 +1,12 @@
-"""Exempts what lasts as long as the run, the objects of sessions, from Python's garbage collection.
+"""Exempts the objects of sessions, which live as long as the run, from Python's garbage collection.
 
-A full collection looks at every object that it may have to collect, and stops the whole process meanwhile.
-While sessions are added, Python does one whenever their number has grown by a quarter: with 10,000 sessions
-that was a third of what a connect costs, and up to 0.15 s at a time. Sessions leave no cycles of references
-when they end, so there is nothing to collect, and exempted objects are freed as ever. The engine does refer to
-itself: once it has ended, all is left to the collector again.
+A full collection visits every tracked object and stops the whole process meanwhile. While sessions are added,
+Python runs one whenever their number has grown by a quarter: with 10,000 sessions that was a third of the
+cost of connecting, and up to 0.15 s at a time. Sessions leave no reference cycles when they end, so there is
+nothing to collect, and exempted objects are freed by reference counting as usual. The engine does refer to
+itself: once it has ended, everything is left to the collector again.
 
-Scripts are the exception: their sessions refer to their tasks and back, and are left to the collector.
+Sessions with scripts are not exempted: they form reference cycles with their tasks.
 """
 
 import gc
@@ -23,7 +23,7 @@ those of a step looked at two times before the collection that is made anyway.""
 
 
 class LastingObjects:
-    """Keeps the collector from looking at the same sessions again and again, until it is closed."""
+    """Keeps the collector from visiting the same sessions again and again, until it is closed."""
 
     def __init__(self) -> None:
         self._exempted = 0
@@ -31,16 +31,16 @@ class LastingObjects:
         gc.set_threshold(_AT_ONCE, *self._before[1:])
 
     def close(self) -> None:
-        """Exempt nothing any more, and let the collector start as often as before."""
+        """Exempt nothing any more, and restore the collector's thresholds."""
         gc.unfreeze()
         if self._before[0] != _AT_ONCE:  # else another engine of this process was first, and has changed it
             gc.set_threshold(*self._before)
 
     def grown_to(self, size: int) -> None:
-        """Collect once, then exempt what is left, if there is much more than last time.
+        """Collect once, then exempt the remaining objects, if there are many more than last time.
 
         Args:
-            size: sessions made so far, and those of them that are connected, which take objects too.
+            size: number of sessions so far plus number of connected sessions, as both add objects.
         """
         if size - self._exempted > min(_STEP, size // _SHARE):
             self._exempted = size

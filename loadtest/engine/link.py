@@ -1,10 +1,10 @@
 """The I/O around one session: a link passes events to the session and carries out its actions.
 
-A link has at most one connection at a time. A dropped connection may outlive it: its `Dropping` keeps it (a
-half-open socket stays open for a while) after the session has moved on to the next one.
+A link has at most one connection at a time. A dropped connection may stay open longer: its `Dropping` keeps
+it (a half-open socket, for example) after the session has moved on to the next connection.
 
-The epoch tells stale timers from current ones: it changes whenever the session begins something new, and
-timers of another epoch are ignored. Links see only their `LinkContext`, never the engine.
+The epoch identifies stale timers: it changes whenever the session begins something new, and timers of another
+epoch are ignored. Links see only their `LinkContext`, never the engine.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class What(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The reason to wake a link for the dialect's heartbeats on one connection; drops do not end them."""
+    """Wakes a link for the dialect's heartbeats on one connection; heartbeats continue during drops."""
 
     connection: int
 
@@ -93,11 +93,11 @@ class LinkContext:
         recorder: records what sessions measure.
         droppings: drops in progress; each adds and removes itself.
         connect: queues a link; its `open` is called with this epoch when its turn comes.
-        open: opens a WebSocket for a session, and calls the function it is given once it has waited for the
-            token that sessions share, if there is one; raises ConnectFailed.
+        open: opens a WebSocket for a session; calls the function passed to it once the wait for the shared
+            token is over, if there is one; raises ConnectFailed.
         token_rejected: called when the server has rejected a session's token.
         ended: called when a link's session has ended and its connection is closed.
-        fail: called with a defect; ends the engine.
+        fail: called with a defect, which ends the engine.
     """
 
     config: SessionConfig
@@ -170,8 +170,8 @@ class Link:
     def sweep(self) -> None:
         """Check for overdue replies and pongs, and for a server that does not read.
 
-        Most sessions wait for nothing most of the time. With many, what this costs each second for one of
-        them is what an idle session costs.
+        Most sessions wait for nothing most of the time, so the cost of an idle session is the cost of this
+        call.
         """
         session, connection = self.session, self._connection
         if session.state is _ENDED:
@@ -271,7 +271,7 @@ class Link:
     # loadtest.engine.timers.Sender
 
     def next_due_ns(self, due_ns: int) -> int | None:
-        """Plan the message after the one that is due; a stopping session sends no more."""
+        """Plan the message after the one that is due; a stopping session sends no more messages."""
         state = self.session.state
         if state is _DRAINING or state is _ENDED:
             return None
@@ -305,7 +305,7 @@ class Link:
         self._context.connect(self, self._epoch)
 
     async def open(self, epoch: int) -> None:
-        """Open a WebSocket, unless the session has moved on since it asked."""
+        """Open a WebSocket, unless the session has moved on since the request."""
         context = self._context
         if epoch != self._epoch:
             return

@@ -1,8 +1,8 @@
-"""What comes before each attempt to connect: the token, the dialect's login, and the request to make.
+"""Runs before each attempt to connect: gets the token, logs in with the dialect, returns the request to send.
 
-All of it is the user's code, on the loop that the sessions share. What refuses a session there is a failed
-attempt; what shows a mistake in the code ends the run. Code that blocks belongs beside the loop
-(`loadtest.engine.blocking`); a login that blocks the loop instead is named in the report.
+The token source and the login are the user's code and run on the loop that all sessions share. A refused
+login is a failed attempt; a mistake in the code ends the run. Blocking code must run outside the loop
+(`loadtest.engine.blocking`); the report names a login that blocks the loop.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""
 
 SHARED_MARGIN_S = ASK_EVERY_S + 5.0
-"""How much longer than its own limit the shared token may take: it may not be asked for at once."""
+"""Added to the time limit of the shared token, because the request for it may be delayed."""
 
 
 class Login:
-    """Logs sessions in, before each of their attempts.
+    """Logs sessions in before each attempt.
 
     Args:
         dialect: whose `login` and `endpoint` are called.
@@ -58,14 +58,14 @@ class Login:
         self._credentials: dict[int, deque[tuple[str, ...]]] = {}  # of the latest attempts, by session number
 
     async def endpoint(self, about: DialectSession, token_awaited: Callable[[], None]) -> Endpoint:
-        """Get a token, log in, and return what to request, with the session's headers and cookies.
+        """Get a token, log in, and return the endpoint to request, with the session's headers and cookies.
 
         Args:
             about: the session.
             token_awaited: called when the wait for the token that sessions share is over.
 
         Raises:
-            ConnectFailed: there was no token, or the login failed.
+            ConnectFailed: no token was available, or the login failed.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
         about.token = await self._token(about, token_awaited)
@@ -85,16 +85,16 @@ class Login:
     def _check_credentials(self, about: DialectSession) -> None:
         where, given = type(self._dialect).__name__, f"session {about.number}"
         if about.token is not None and not isinstance(about.token, str):
-            problem = f"must leave session.token as a str or None (it is: {type(about.token).__name__})"
+            problem = f"must set session.token to a str or None (got {type(about.token).__name__})"
             raise DialectMistake(where, problem, given)
         for name in ("headers", "cookies"):
             left = getattr(about, name)
             pairs = left.items() if isinstance(left, dict) else ((left, left),)
             if not all(isinstance(text, str) for pair in pairs for text in pair):
-                raise DialectMistake(where, f"must leave session.{name} as a dict of str to str", given)
+                raise DialectMistake(where, f"must set session.{name} to a dict of str to str", given)
 
     def remember(self, about: DialectSession) -> None:
-        """Remember a session's credentials, which are secrets as long as a server may quote them."""
+        """Remember a session's credentials, which stay secret as long as a server may quote them."""
         now = credentials(about)
         if now:
             known = self._credentials.setdefault(about.number, deque(maxlen=CREDENTIALS_KEPT))
@@ -102,13 +102,13 @@ class Login:
                 known.append(now)
 
     def keep_cookies(self, about: DialectSession, set_cookies: tuple[str, ...]) -> None:
-        """Keep what a response has set, also one that refused the upgrade, as browsers do."""
+        """Store the cookies of a response, including one that refused the upgrade, as browsers do."""
         if set_cookies:
             about.cookies = updated(about.cookies, set_cookies)
         self.remember(about)
 
     def token_rejected(self, about: DialectSession) -> None:
-        """Take note that the server has rejected the token of a session's latest attempt."""
+        """Handle the server's rejection of the token of a session's latest attempt."""
         if isinstance(self._token_source, SharedToken) and about.number in self._shared:
             self._token_source.reject(self._shared[about.number])
 
@@ -137,7 +137,7 @@ class Login:
             with fail_after(longest_s := self._timeout_s + SHARED_MARGIN_S):
                 issued = self._shared[about.number] = await source.get()
         except TimeoutError:
-            raise _no_token(f"there was no answer within {longest_s:g} s") from None
+            raise _no_token(f"no answer within {longest_s:g} s") from None
         except LoginFailed as failed:
             raise _no_token(public_line(failed.detail, Secrets(self.secrets))) from failed
         return issued.token
@@ -158,7 +158,7 @@ class Login:
             raise self._refused("login_error", described(error), about) from error
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"
-            took = f"for {longest_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
+            took = f"for {longest_s * 1000:.0f} ms: run blocking code with `await session.blocking(…)`"
             self._blocked(what, took, about.session_id)
 
     def _refused(self, cause: str, detail: str, about: DialectSession) -> ConnectFailed:
@@ -168,14 +168,14 @@ class Login:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The sessions' credentials, to be removed from everything written."""
+        """The sessions' credentials, to redact in all output."""
         sessions, source = tuple(self._credentials.values()), self._token_source
         shared = source.tokens if isinstance(source, SharedToken) else ()
         return frozenset((*shared, *(secret for known in sessions for one in tuple(known) for secret in one)))
 
 
 def credentials(about: DialectSession) -> tuple[str, ...]:
-    """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
+    """Return a session's token and the secrets in its headers and cookies; short values are not secrets."""
     if not (about.token or about.headers or about.cookies):
         return ()
     found = secrets_in((*about.headers.values(), *about.cookies.values()))
@@ -201,7 +201,7 @@ def _is_sound(endpoint: object) -> bool:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Return whether the current task was cancelled, rather than that the user's code raised the same."""
+    """Return whether the current task was cancelled; the user's code may raise the same exceptions."""
     task = asyncio.current_task()
     cancelled = task is None or task.cancelling() > 0
     return cancelled and isinstance(error, asyncio.CancelledError | GeneratorExit)
@@ -210,7 +210,7 @@ def is_cancelled(error: BaseException) -> bool:
 def _is_mistake(error: BaseException) -> bool:
     """Return whether an exception shows a mistake in the code that raised it, rather than a refused login.
 
-    Python's own ones do, except for those of the system and the network; a library's own report its service.
+    Built-in exceptions show a mistake, except OSError. A library's exceptions report on its service.
     """
     if not isinstance(error, Exception):  # SystemExit, for example
         return True

@@ -1,10 +1,10 @@
-"""Watches the event loop of a script from another thread: which line of the script holds it up.
+"""Watches the event loop of a script from another thread, to find the line of the script that blocks it.
 
-All sessions share the loop. A task that blocks it makes every reply look slow, and one that never lets go of
-it hangs the run, which the loop cannot tell. So a native thread looks at the loop's signs of life, and at the
-frames of its thread when there are none.
+All sessions share the loop. A task that blocks it makes every reply look slow. A task that never returns
+hangs the run, and the loop itself cannot report that. So a native thread checks the loop's heartbeat, and
+inspects the frames of the loop's thread when the heartbeat stops.
 
-It counts its own naps and does not look at a clock: a process that was not given the CPU is late in both.
+The watch counts its own naps instead of reading a clock: when the process gets no CPU, both threads are late.
 """
 
 import ctypes
@@ -20,23 +20,23 @@ from loadtest.engine.script_places import own_frames, place
 NAP_US: Final = 25_000
 
 BLOCKED_NAPS: Final = 6
-"""Naps without a sign of life, of which the loop gives one in two naps: it has been blocked for 100 ms."""
+"""Naps without a heartbeat, which the loop gives every two naps: it has been blocked for 100 ms."""
 
 STUCK_S: Final = 5.0
-"""A loop without a sign of life for so long is held for good."""
+"""Seconds without a heartbeat after which the loop counts as blocked for good."""
 
 _STUCK_NAPS: Final = int(STUCK_S * 1e6 / NAP_US)
 
 _nap: Callable[[int], object] = ctypes.CDLL(None).usleep
-"""Lets go of the GIL, and is none of what gevent replaces in `time`."""
+"""Sleeps. It releases the GIL, and gevent does not replace it, unlike `time.sleep`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What holds the loop.
+    """What blocks the loop.
 
     Args:
-        task: the script's, by class and method; empty if it is a function that a task has left behind.
+        task: class and method of the script's task; empty for a function that a task has left behind.
         session: id of the session.
         where: file and line.
     """
@@ -47,14 +47,14 @@ class Held:
 
 
 class LoopWatch:
-    """Watches a loop from a thread of its own.
+    """Watches a loop from another thread.
 
     Args:
-        thread: the loop's.
-        task_of: returns the task in which a frame of that thread is, and the session's id.
+        thread: the thread of the loop.
+        task_of: returns the task that a frame of that thread belongs to, and the session's id.
         beats: returns a number that changes while the loop is alive.
-        blocked: called in this watch's thread with what has blocked the loop; once each time.
-        stuck: called likewise with what holds it for good; the watch then ends.
+        blocked: called in the watch's thread with what has blocked the loop, once for each block.
+        stuck: called in the same way with what blocks the loop for good; the watch then ends.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class LoopWatch:
         return held is not None and (held.task, held.session) == (seen.task, seen.session)
 
     def _holder(self) -> Held | None:
-        """Return the innermost method of the script that the loop is in; None if it is in none."""
+        """Return the innermost function of the script that the loop is running; None if there is none."""
         for frame in self._thread.frames():
             if frames := own_frames(traceback.extract_stack(frame)):
                 task, session = self._task_of(frame)
@@ -105,9 +105,9 @@ class LoopWatch:
 
 
 class ThisThread:
-    """The thread that this is made in, with what is under way there.
+    """The current thread and its frames.
 
-    gevent replaces the thread's ident, and its `time.sleep` leaves the stack for another greenlet's.
+    gevent replaces the thread's ident, and its `time.sleep` switches to the stack of another greenlet.
     """
 
     __slots__ = ("_greenlet", "_ident")
@@ -119,7 +119,7 @@ class ThisThread:
         self._greenlet = None if greenlets is None else greenlets.getcurrent()
 
     def frames(self) -> Iterator[FrameType]:
-        """Yield the innermost frame, and that of the greenlet that this was made in, if it is suspended."""
+        """Yield the innermost frame, and that of the creating greenlet if it is suspended."""
         frame = sys._current_frames().get(self._ident)
         if frame is not None:
             yield frame

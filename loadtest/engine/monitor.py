@@ -6,10 +6,10 @@
     process_cpu_ratio  share of a core used by the whole process, whose threads share one GIL
     steal_ratio        share of all cores taken by the hypervisor
     gc_pause_max_ms    longest pause for garbage collection, in any thread
-    files_ratio        connections, open or being dialled, relative to the limit on open files
-    ports_ratio        the same, relative to the number of local ports
+    files_ratio        connections, open or being opened, relative to the limit on open files
+    ports_ratio        the same connections, relative to the number of local ports
 
-Nothing is judged here; `loadtest.verdict.generator` does that from the run's files.
+Nothing is judged here: `loadtest.verdict.generator` judges these gauges from the run's files.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 OTHER_FILES = 100
-"""Files that a process needs besides its connections, for its records and for these gauges."""
+"""Open files that a process needs besides its connections, for its records and these gauges."""
 
 OPEN_MAX = 10_240
 """Limit to set on macOS, which reports an unlimited hard limit and then refuses it (setrlimit(2))."""
@@ -38,7 +38,7 @@ _CLOCK_THAT_GOES_ON = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def raise_files_limit() -> int:
-    """Raise the soft limit on open files as far as allowed; return how many connections that permits."""
+    """Raise the soft limit on open files as far as allowed; return how many connections it permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (hard, OPEN_MAX):
         if _number(wanted) <= _number(soft):
@@ -60,7 +60,7 @@ def _number(limit: int) -> int:
 
 
 def local_ports() -> int:
-    """Return how many local ports the system has for connections from one local to one server address."""
+    """Return the number of local ports for connections from one local address to one server address."""
     try:
         first, last = map(int, PORT_RANGE.read_text().split())
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ class Health:
         gc.callbacks.append(self._watch_gc)
 
     def woke(self, lag_ns: int) -> None:
-        """Record how late the loop woke, and how much of that it was not computing itself (a stall)."""
+        """Record how late the loop woke, and how much of that time its thread did not run (a stall)."""
         thread_ns = time.thread_time_ns()
         self._lag_ns = max(self._lag_ns, lag_ns)
         self._stall_ns = max(self._stall_ns, lag_ns - (thread_ns - self._woke_thread_ns))
@@ -101,8 +101,8 @@ class Health:
 
         Args:
             elapsed_ns: length of the interval.
-            connections: connections that are open or being dialled.
-            address_pairs: pairs of local and server address; each pair has all local ports.
+            connections: connections that are open or being opened.
+            address_pairs: pairs of local and server address; each pair can use all local ports.
         """
         thread_ns, process_ns, host = time.thread_time_ns(), time.process_time_ns(), psutil.cpu_times()
         asleep_ns = _asleep_ns()
@@ -127,7 +127,7 @@ class Health:
 
 
 def _asleep_ns() -> int:
-    """Return how long the machine has slept since a fixed moment; only differences are meaningful."""
+    """Return how long the machine has slept since a fixed time; only differences are meaningful."""
     return time.clock_gettime_ns(_CLOCK_THAT_GOES_ON) - time.monotonic_ns()
 
 

@@ -1,6 +1,6 @@
-"""Opens links, so many at the same time, in tasks that each take one waiting link after the other.
+"""Opens links with a limited number of tasks. Each task takes one waiting link after the other.
 
-Waiting links have no task yet: in a mass reconnect, tasks would take as much memory as the sessions.
+A waiting link has no task: in a mass reconnect, tasks would take as much memory as the sessions.
 """
 
 from collections import deque
@@ -13,11 +13,11 @@ from loadtest.engine.link import Link
 
 
 class Openers:
-    """The links that wait to be opened, and the tasks that open them. Create it on the loop's thread.
+    """The waiting links and the tasks that open them. Create it on the loop's thread.
 
     Args:
-        tasks: where tasks are started.
-        most: maximum number of links that are opened at the same time.
+        tasks: task group in which to start tasks.
+        most: maximum number of links being opened at the same time.
         fail: called with a defect in the tool or a user's dialect.
     """
 

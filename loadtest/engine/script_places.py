@@ -1,4 +1,4 @@
-"""Where in a user's own files something happened: in none of this package's, Python's or a library's."""
+"""Finds the frames of the user's own files: not those of this package, Python or a library."""
 
 import sysconfig
 import traceback
@@ -19,7 +19,7 @@ def own_frames(frames: Iterable[traceback.FrameSummary]) -> list[traceback.Frame
 
 
 def place_of(error: BaseException) -> str:
-    """Return file and line of the innermost frame of the user's that an exception came through, or empty."""
+    """Return file and line of the innermost user frame in an exception's traceback; empty if none."""
     frames = own_frames(traceback.extract_tb(error.__traceback__))
     return place(frames[-1]) if frames else ""
 

@@ -1,12 +1,12 @@
-"""Runs the script of one session: its tasks, one after the other, from when it is established to its end.
+"""Runs the script of one session: its tasks, one after the other, from the first establishment to the end.
 
-An asyncio task per session exists only where there is a script. It begins once the session is established for
-the first time and is cancelled when the session is stopped: what is under way then is `unfinished`, as with
-planned traffic. Which task comes next, and how long the session waits in between, is drawn from a generator
-that the run's seed and the session's number decide.
+A session has an asyncio task only if there is a script. The asyncio task begins once the session is
+established for the first time and is cancelled when the session is stopped: requests outstanding then are
+`unfinished`, as with planned traffic. The order of tasks and the waits between them are drawn from a
+generator seeded with the run's seed and the session's number.
 
-What a task raises is the mistake of its author and ends the run, unless it is a ScriptInterrupted: that is
-data, which the books have already.
+An exception from a task is its author's mistake and ends the run, unless it is a ScriptInterrupted, which the
+ledger has already recorded.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class LinkWithScript(Link):
 
     Args:
         about: the session.
-        context: of the engine.
-        user: the user that holds the session: `self` of its tasks.
+        context: context of the engine.
+        user: the Locust user that holds the session, `self` of its tasks.
     """
 
     __slots__ = ("_run", "_script", "_traffic", "talking")
@@ -83,7 +83,7 @@ class LinkWithScript(Link):
             self._look()
 
     def _look(self) -> None:
-        """Let the script go on, or end, with the state of the session."""
+        """Resume or end the script according to the session's state."""
         came_up = self.session.talking and not self.talking
         self.talking = self.session.talking
         if came_up:
@@ -106,7 +106,7 @@ class LinkWithScript(Link):
     # loadtest.engine.script_session.ScriptLink
 
     def ask(self, body: Any, name: str, waiter: Waiter | None, *, fixed: bool) -> None:
-        """Send a message of the script; raise what is wrong with it where the script sends it."""
+        """Send a message of the script; errors are raised where the script sends it."""
         data = self.session.ask(body, name, waiter, self._context.clock(), fixed=fixed)
         if self._connection is not None:
             self._connection.send(data)
@@ -128,12 +128,12 @@ class LinkWithScript(Link):
 
 
 def link_of_run(about: DialectSession, context: LinkContext, user: object) -> Link:
-    """Return the link of a run's session, which runs a script if there is one."""
+    """Return the link of a session in a run; it runs the script if there is one."""
     return Link(about, context) if context.config.script is None else LinkWithScript(about, context, user)
 
 
 class Self:
-    """Stands for a user or TaskSet in `wait_time`: `constant_pacing` keeps each session's times on it."""
+    """Replaces a user or TaskSet in `wait_time`: `constant_pacing` stores each session's times on it."""
 
     def __init__(self, around: Any) -> None:
         self._around = around
@@ -181,12 +181,12 @@ class ScriptRun:
         return self._session.session_id
 
     def start(self) -> None:
-        """Begin with the first task, unless the script has begun already."""
+        """Begin the first task, unless the script has begun already."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._main())
 
     def end(self) -> None:
-        """Cancel what runs, for good."""
+        """Cancel the running task and end the script."""
         self._ended = True
         self._session.end()
         if self._task is not None:
@@ -203,7 +203,7 @@ class ScriptRun:
             self._failed(self._mistake(error))
 
     async def _perform(self, tasks: Tasks, around: Any) -> bool:
-        """Run tasks of a class until one of them leaves its TaskSet; return whether to wait then."""
+        """Run the tasks of a class until one leaves its TaskSet; return whether to wait afterwards."""
         holder = tasks.new(around)
         stand_in = Self(holder)
         wait_s = drawing_from(tasks.wait_s, self._draws)
@@ -230,7 +230,7 @@ class ScriptRun:
                 await self._session.sleep(rest_s)
 
     async def _to_its_end(self, tasks: Tasks, task: Task, holder: Any) -> BaseException | None:
-        """Run `on_start` until no drop has interrupted it; see `_run`."""
+        """Run `on_start`, again after each drop that interrupts it; see `_run`."""
         while True:
             await self._session.established()
             self._dropped = False
@@ -239,10 +239,10 @@ class ScriptRun:
                 return left
 
     async def _run(self, tasks: Tasks, task: Task, name: str, holder: Any) -> BaseException | None:
-        """Run a task to its end; return the exception with which it leaves its TaskSet, if it does.
+        """Run a task; return the exception with which it leaves its TaskSet, if it does.
 
         Raises:
-            ScriptMistake: it raised what is no interruption, or there is no TaskSet to leave.
+            ScriptMistake: it raised something other than an interruption, or there is no TaskSet to leave.
         """
         self._name = name
         self._session.begin(name)
@@ -278,14 +278,14 @@ class ScriptRun:
 
 
 def mistake_beside(error: Exception, script: Script | None) -> Exception:
-    """Return the mistake if the script's author raised this in a task begun beside those of the script."""
+    """Return a ScriptMistake if an asyncio task created by the script raised this error; else the error."""
     if script is None or isinstance(error, ScriptMistake) or not (where := place_of(error)):
         return error
-    return ScriptMistake(script.tasks.name, f"raised {described(error)} in a task that it began", where)
+    return ScriptMistake(script.tasks.name, f"raised {described(error)} in a task that it created", where)
 
 
 def task_of(frame: FrameType | None) -> tuple[str, str]:
-    """Return the task that a frame of the loop's thread is in, and the session's id; empty if in none."""
+    """Return the script's task that a frame belongs to, and the session's id; both empty if there is none."""
     while frame is not None:
         if frame.f_code is _PERFORMS:
             return frame.f_locals["name"], frame.f_locals["self"].session_id
@@ -297,11 +297,11 @@ _PERFORMS = ScriptRun._run.__code__
 
 
 def _waits_after(left: BaseException) -> bool:
-    """Return whether the class around a TaskSet waits before its next task; `interrupt()` says so."""
+    """Return whether the class around a TaskSet waits before its next task: `interrupt()` decides."""
     return not getattr(left, "reschedule", False)
 
 
 def _named(task: Task, holder: str) -> str:
-    """Return class and method of a task; of a function, the class that has it among its tasks."""
+    """Return class and method of a task; for a function, the class that lists it among its tasks."""
     name: str = getattr(task, "__qualname__", repr(task)).rpartition("<locals>.")[2]
     return name if "." in name else f"{holder}.{name}"

@@ -1,11 +1,11 @@
-"""What the tasks of a script are given: one session, with calls that send, wait and report.
+"""The session object of a script's tasks, with calls that send, wait and report.
 
-A call that waits for the server raises `Dropped` when the connection ends. One that is made afterwards raises
-it too, unless the task has had it already: what a task said before the drop, the server may have forgotten.
-Then, and with `again=True`, a call waits until the session is established again.
+A call that waits for the server raises `Dropped` when the connection ends. So does the next call afterwards,
+unless the task has already had the exception: the server may have forgotten what the task sent before the
+drop. After that, and with `again=True`, a call waits until the session is established again.
 
-Futures are resolved in the step in which the session's books have the outcome; the task goes on in a later
-turn of the loop, so that no script ever runs within a step of the state machine.
+Futures are resolved in the step that records the outcome in the ledger. The task continues in a later turn of
+the loop, so no script ever runs within a step of the state machine.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _STUBBORN: list["asyncio.Task[Any]"] = []
 
 
 class ScriptLink(Protocol):
-    """The link of the session, as far as its script needs it."""
+    """The part of a session's link that its script needs."""
 
     talking: bool
     """Whether the session is established and may send."""
@@ -54,13 +54,13 @@ class ScriptLink(Protocol):
 
 
 class ScriptSession:
-    """A session, as its tasks see it. There is one for each session, and many share one user: `self`.
+    """A session as its tasks see it. Each session has one; many sessions share one user, `self`.
 
     Attributes:
         number: number of the session in the run, from 0.
         session_id: its id, unique across runs.
         data: its row of `--ws-data` by column; all values are secrets.
-        memory: for the tasks and the dialect; it outlives tasks and connections.
+        memory: for the tasks and the dialect; kept across tasks and connections.
         random: its random generator, seeded with the run's seed and the session's number.
     """
 
@@ -142,7 +142,7 @@ class ScriptSession:
     def text(self) -> str:
         """Return a marked text for the next message, of `--ws-message-bytes`.
 
-        The tool recognises the reply to it and checks that it comes back intact. Send it once, and soon.
+        The tool recognises the reply and checks that the text comes back intact. Send it once, and soon.
         """
         return self._traffic.take_text(talking=self._link.talking)
 
@@ -154,17 +154,17 @@ class ScriptSession:
         Args:
             body: str, bytes, a `loadtest.Template`, or a function of session and sequence number that returns
                 a message; None for the request of the dialect.
-            name: of this type of message.
-            timeout: seconds that the reply may take, `--ws-reply-timeout` if None. After that the request is
+            name: name of this type of message.
+            timeout: seconds allowed for the reply, `--ws-reply-timeout` if None. After that the request is
                 lost, which fails `messaging`.
-            again: whether the request is repeated when the connection ends.
+            again: whether to repeat the request when the connection ends.
 
         Returns:
-            The reply: what the dialect read, with its data.
+            The reply, as read by the dialect and as received.
 
         Raises:
             Dropped: the connection ended before the reply.
-            ReplyTimeout: there was no reply in time.
+            ReplyTimeout: no reply came in time.
             RequestFailed: the server answered with an error.
         """
         while True:
@@ -187,10 +187,10 @@ class ScriptSession:
     async def stream(
         self, body: Any = None, *, name: str = "", timeout: float | None = None, again: bool = False
     ) -> AsyncIterator[Message]:
-        """Send a message and yield the parts of its reply as they come, the end of it last.
+        """Send a message and yield the parts of its reply as they arrive, then the end of the reply.
 
         Arguments and exceptions are those of `request`. `timeout` is the longest time without a part. With
-        `again`, parts begin anew after a drop.
+        `again`, the parts start over after a drop.
         """
         while True:
             if self._stale or self._over or not self._link.talking:
@@ -208,10 +208,10 @@ class ScriptSession:
                 return
 
     async def send(self, body: Any = None, *, name: str = "", again: bool = False) -> None:
-        """Send a message that gets no reply; a reply to it would count as one to nothing that was asked.
+        """Send a message that expects no reply; a reply to it would count as `unmatched`.
 
-        Arguments and exceptions are those of `request`; with `again`, it waits for the session to be
-        established. It waits too while much of what was sent before is unsent.
+        Arguments and exceptions are those of `request`. With `again`, the call waits for the session to be
+        established. The call also waits while many bytes sent earlier are still buffered.
         """
         if self._stale or self._over or not self._link.talking:
             await self._established(again=again)
@@ -229,7 +229,7 @@ class ScriptSession:
             self._timers.schedule(self._clock() + waiter.timeout_ns + 1, self, None)
 
     async def _established(self, *, again: bool) -> None:
-        """Wait until the session is established; raise Dropped if the task does not know of a drop."""
+        """Wait until the session is established; raise Dropped if the task has not seen the latest drop."""
         if self._over:
             await self._refuse()
         if self._stale:
@@ -242,9 +242,9 @@ class ScriptSession:
             await asyncio.shield(self._up)
 
     async def _refuse(self) -> None:
-        """Cancel a task that goes on after its session's end; one that catches this too waits for ever.
+        """Cancel a task that continues after its session's end; a task that catches that waits forever.
 
-        The loop must not wait for it as well: it would hang at its own end.
+        The task is unregistered from the loop, which would otherwise wait for it when it closes.
         """
         if not self._refused:
             self._refused = True
@@ -260,16 +260,16 @@ class ScriptSession:
     async def next_push(self, match: Match | None = None, *, timeout: float | None = None) -> Message:
         """Wait for a push, and return it.
 
-        Pushes that came since the last call are returned first; up to 100 of them wait. Those that do not
-        match are passed over.
+        Pushes received since the last call are returned first; up to 100 of them are kept. Pushes that do not
+        match are discarded.
 
         Args:
-            match: takes a push and returns whether it will do; None for any.
+            match: takes a push and returns whether it matches; None matches any.
             timeout: in seconds, `--ws-reply-timeout` if None.
 
         Raises:
             Dropped: the connection ended.
-            ReplyTimeout: there was none in time. It fails `messaging` unless the task catches it.
+            ReplyTimeout: no push matched in time. This fails `messaging` unless the task catches it.
         """
         wait_s = self._reply_timeout_s if timeout is None else _checked_s(timeout)
         if self._stale or self._over or not self._link.talking:
@@ -286,7 +286,7 @@ class ScriptSession:
     # loadtest.engine.timers.Timed
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Look for overdue requests; first read what came in a pause."""
+        """Give up overdue requests. After a pause of the process, first read what arrived meanwhile."""
         now_ns = self._clock()
         if now_ns - due_ns > PAUSE_NS:
             self._timers.schedule(now_ns + PAUSE_NS // 2, self, what)
@@ -296,7 +296,7 @@ class ScriptSession:
     # loadtest.session.scripted_traffic.Listener
 
     def pushed(self, message: Message) -> None:
-        """Give a push to the call that waits for it, or keep it."""
+        """Pass a push to the call that waits for it, or keep it."""
         self._pushes.pushed(message)
 
     def dropped(self) -> None:
@@ -307,7 +307,7 @@ class ScriptSession:
     # Around messages.
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, also across a drop."""
+        """Wait this many seconds. A drop does not interrupt the wait."""
         if self._over:
             await self._refuse()
         if seconds <= 0:
@@ -318,14 +318,14 @@ class ScriptSession:
         await future
 
     def fail(self, why: str) -> None:
-        """Count a failure of `messaging`; the task goes on.
+        """Count a failure of `messaging`; the task continues.
 
         Args:
-            why: what was wrong, in a few words that stay the same, since failures are counted by them.
+            why: what was wrong, as a short fixed text: failures are counted by it.
 
         Raises:
-            ScriptMistake: the task has awaited a push in vain that the tool may have discarded: nobody knows
-                whether the server sent it.
+            ScriptMistake: the task awaited a push that did not come, but the tool may have discarded it, so
+                whether the server sent it is unknown.
         """
         if self._unseen and not self._recorder.ending:
             raise self._blamed()
@@ -339,34 +339,34 @@ class ScriptSession:
         )
 
     def missed(self, missed: ReplyTimeout) -> None:
-        """Count a push that a task awaited in vain; at the run's end, those that would send it stop too.
+        """Count a push that a task awaited but did not get; not at the end of the run, when its senders stop.
 
         Raises:
-            ScriptMistake: the push may be among those that were discarded unread.
+            ScriptMistake: the push may be among those discarded unread.
         """
         if not (missed.recorded or self._recorder.ending):
             self.fail(str(missed))  # which raises ScriptMistake if pushes were discarded
 
     def _blamed(self) -> ScriptMistake:
         problem = (
-            f"awaited a push in vain after {self._unseen:,} pushes had been discarded unread, and it may be "
-            f"one of them: at most {PUSHES_KEPT} wait for next_push(). Take them while they come"
+            f"awaited a push that did not come after {self._unseen:,} pushes had been discarded unread, and "
+            f"it may be one of them: next_push() keeps at most {PUSHES_KEPT}. Take pushes as they arrive"
         )
         return ScriptMistake(self.task, problem, f"session {self.number}")
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function that blocks, such as an HTTP client's; see `DialectSession.blocking`."""
+        """Call a blocking function, such as one of an HTTP client; see `DialectSession.blocking`."""
         return await self._about.blocking(function, *arguments)
 
     # For the runner.
 
     def begin(self, task: str) -> None:
-        """Begin a task, named by class and method."""
+        """Begin a task; `task` is its class and method."""
         self.task = task
         self._unseen = self._pushes.discarded = 0
 
     async def established(self) -> None:
-        """Wait until the session is established; what happened before is no drop in the middle of a task."""
+        """Wait until the session is established; earlier drops are not reported to the next task."""
         await self._established(again=True)
 
     @property
@@ -376,11 +376,11 @@ class ScriptSession:
 
     @property
     def ready(self) -> bool:
-        """Whether a task may begin at once."""
+        """Whether a task may begin immediately."""
         return self._link.talking and not (self._stale or self._over)
 
     def came_up(self) -> None:
-        """Let the calls go on that wait for an established session."""
+        """Resume the calls that wait for an established session."""
         if self._up is not None and not self._up.done():
             self._up.set_result(None)
         self._up = None

@@ -1,7 +1,7 @@
-"""What the calls of a script wait with: for a reply, for the parts of one, for a time.
+"""Waiters of a script's calls: for a reply, for the parts of a reply, for a time.
 
-Each is resolved by the step of the session that has the outcome, or by a timer. A call may be gone by then:
-its task was cancelled, or the script had a timeout of its own around it.
+Each is resolved by the session's step that has the outcome, or by a timer. By then the call may be gone: its
+task was cancelled, or the script's own timeout ended it.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from loadtest.session.script import Message
 
 
 class Reply(Struct):
-    """The call that waits for a reply. It is `loadtest.session.scripted_traffic.Waiter`."""
+    """A call that waits for a reply. Implements `loadtest.session.scripted_traffic.Waiter`."""
 
     future: Any
     timeout_ns: int | None = None
 
     def part(self, message: Message) -> None:
-        """Take a part of the reply, of which only the end matters."""
+        """Ignore a part of the reply: only its end matters."""
 
     def replied(self, message: Message) -> None:
         """Take the reply."""
@@ -28,13 +28,13 @@ class Reply(Struct):
             self.future.set_result(message)
 
     def interrupted(self, error: ScriptInterrupted) -> None:
-        """Take note that there will be no reply."""
+        """Handle the interruption: there will be no reply."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 class Stream:
-    """The call that takes a streamed reply. It is `loadtest.session.scripted_traffic.Waiter`."""
+    """A call that reads a streamed reply. Implements `loadtest.session.scripted_traffic.Waiter`."""
 
     __slots__ = ("_messages", "timeout_ns")
 
@@ -52,7 +52,7 @@ class Stream:
         self._messages.put_nowait(None)
 
     def interrupted(self, error: ScriptInterrupted) -> None:
-        """Take note that there will be no more."""
+        """Handle the interruption: there will be no more parts."""
         self._messages.put_nowait(error)
 
     async def next(self) -> Message | None:
@@ -64,7 +64,7 @@ class Stream:
 
 
 class Alarm:
-    """Resolves a future at a time of the run. It is `loadtest.engine.timers.Timed`."""
+    """Resolves a future at a time of the run. Implements `loadtest.engine.timers.Timed`."""
 
     __slots__ = ("_future",)
 
@@ -72,6 +72,6 @@ class Alarm:
         self._future = future
 
     def fire(self, _what: object, _due_ns: int) -> None:
-        """Resolve it."""
+        """Resolve the future."""
         if not self._future.done():
             self._future.set_result(None)

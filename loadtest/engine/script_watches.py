@@ -1,4 +1,4 @@
-"""What an engine watches where it runs a script: forgotten awaits, and tasks that hold up the event loop."""
+"""Watches of an engine that runs a script: forgotten awaits, and tasks that block the event loop."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,31 +11,31 @@ from loadtest.engine.script_runner import task_of
 from loadtest.errors import ScriptMistake
 from loadtest.session.script import Script
 
-_REMEDY = "use `await session.sleep(…)`, or call what blocks with `await session.blocking(…)`"
+_REMEDY = "use `await session.sleep(…)`, or run blocking code with `await session.blocking(…)`"
 
 
 class Watched(Protocol):
-    """The engine, as far as watching needs it."""
+    """The part of the engine that watching needs."""
 
     swept: int
     """Changes while the loop is alive."""
 
     def fail(self, error: Exception) -> None:
-        """End the run with a mistake; on the loop's thread."""
+        """End the run with a mistake; call it on the loop's thread."""
 
     def give_up(self, error: Exception) -> None:
-        """End the run with a mistake that keeps the loop from going on; in any thread."""
+        """End the run with a mistake that blocks the loop for good; call it in any thread."""
 
     def held_up(self, error: str, example: str, session: str) -> None:
-        """Record what has held up the loop; on its thread."""
+        """Record what has blocked the loop; call it on the loop's thread."""
 
 
 @contextmanager
 def watched(script: Script | None, engine: Watched, start_thread: Callable[..., object]) -> Iterator[None]:
-    """Watch the script of an engine whose loop runs in this thread; nothing if there is none.
+    """Watch the script of an engine whose loop runs in this thread; do nothing without a script.
 
     Args:
-        script: of the engine.
+        script: script of the engine.
         engine: the engine.
         start_thread: starts a native thread.
     """
@@ -49,7 +49,7 @@ def watched(script: Script | None, engine: Watched, start_thread: Callable[..., 
         call(engine.held_up, f"{held.task} blocked the event loop for over 100 ms", example, held.session)
 
     def stuck(held: Held) -> None:
-        problem = f"has held the event loop for {STUCK_S:g} s: {_REMEDY}"
+        problem = f"has blocked the event loop for {STUCK_S:g} s: {_REMEDY}"
         engine.give_up(ScriptMistake(held.task, problem, held.where))
 
     watch = LoopWatch(ThisThread(), task_of, lambda: engine.swept, blocked=blocked, stuck=stuck)

@@ -1,7 +1,7 @@
-"""One session, led by a script instead of the plans of a run, for `loadtest dialect check`.
+"""One session, controlled by a fixed script instead of a run's plan, for `loadtest dialect check`.
 
-The session, its link, the engine and the transport are those of a run. Only when a message is due and when
-the connection is dropped is decided here, by what has happened so far:
+The session, its link, the engine and the transport are those of a run. This module only decides when a
+message is due and when the connection is dropped, depending on what has happened so far:
 
     connect, establish, a few requests one after the other, a heartbeat if one is due soon,
     a `close` drop, reconnect, resume, requests again, close
@@ -60,7 +60,7 @@ RECONNECT_S = 0.2
 """Before the reconnect."""
 
 STUCK_S = 5.0
-"""An event loop without a sign of life for so long is blocked by the dialect."""
+"""Seconds without a heartbeat after which the dialect counts as blocking the event loop."""
 
 _POLL_S = 0.01
 _THREAD_S = 5.0
@@ -70,7 +70,7 @@ Wait = Callable[[], bool]
 
 
 class OneReconnect(Backoff):
-    """A failed first attempt is not repeated; one that follows the drop is made once."""
+    """Makes no second first attempt, and one attempt after the drop."""
 
     __slots__ = ()
 
@@ -80,7 +80,7 @@ class OneReconnect(Backoff):
 
 
 class ScriptedLink(Link):
-    """A link that a script controls; it reports each event with what was recorded of it."""
+    """A link that a script controls. It reports each event to the transcript, with what was recorded."""
 
     __slots__ = ("_transcript",)
 
@@ -101,7 +101,7 @@ class ScriptedLink(Link):
         self._feed(Due(self._context.clock()))
 
     def drop(self) -> None:
-        """Close the connection as a client that will come back; try the probe, which other kinds send."""
+        """Do a `close` drop. Try the dialect's probe first, because drops of other kinds send it."""
         try:
             self.session.probe  # noqa: B018 - for its mistakes
         except DialectMistake as wrong:
@@ -111,13 +111,13 @@ class ScriptedLink(Link):
 
 
 class ScriptedSession:
-    """Holds the conversation on an engine of its own.
+    """Runs the conversation on its own engine.
 
     Args:
-        settings: of a run; its pace, drops and backoff are replaced.
+        settings: settings of a run; pace, drops and backoff are replaced.
         run_id: part of the session's ids and texts.
-        start_thread: starts a native thread, that of the loop.
-        start_blocking: starts a dialect's function that blocks, elsewhere.
+        start_thread: starts a native thread for the loop.
+        start_blocking: starts a blocking function of a dialect outside the loop.
     """
 
     def __init__(
@@ -156,10 +156,10 @@ class ScriptedSession:
     # In the caller's thread.
 
     def hold(self, secrets: Secrets = NO_SECRETS) -> Conversation:
-        """Hold the conversation, once; Ctrl-C ends it early.
+        """Run the conversation, once; Ctrl-C ends it early.
 
         Args:
-            secrets: what must not appear in the transcript, besides the session's credentials.
+            secrets: texts that must not appear in the transcript, in addition to the session's credentials.
 
         Raises:
             LoadtestError: the tool itself failed.
@@ -178,7 +178,7 @@ class ScriptedSession:
         return self._transcript.finished(self._ending, failure, secrets)
 
     def _wait(self) -> None:
-        """Wait until the engine's thread has ended or is blocked; a pause of the whole process is neither."""
+        """Wait until the engine's thread has ended or is blocked; ignore pauses of the whole process."""
         silent_s = 0.0
         while not self._ended:
             turns = self._turns
@@ -200,7 +200,7 @@ class ScriptedSession:
             time.sleep(_POLL_S)
 
     def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> Any:
-        """Start the engine's thread; take note when it ends."""
+        """Start the engine's thread, and record when it ends."""
 
         def run() -> None:
             try:
@@ -227,7 +227,7 @@ class ScriptedSession:
         self._poll()
 
     def _poll(self) -> None:
-        """Go on with the script as far as possible, and look again soon."""
+        """Continue the script as far as possible, and check again soon."""
         self._turns += 1
         try:
             while self._engine.failure is None and self._over():
@@ -253,7 +253,7 @@ class ScriptedSession:
         return self._link.session.state
 
     def _steps(self) -> Generator[Wait, None, Ending]:
-        """The script: yields what to wait for; returns how the conversation ended."""
+        """The script. Yields what to wait for; returns how the conversation ended."""
         yield from self._establish()
         if self._state not in TALKING:
             return Ending.NOT_ESTABLISHED
@@ -269,7 +269,7 @@ class ScriptedSession:
         return self._so_far() or Ending.DONE
 
     def _so_far(self) -> Ending | None:
-        """Return how the conversation ended if it cannot go on."""
+        """Return how the conversation ended, or None if it can continue."""
         if self._state not in TALKING:
             return Ending.LOST
         return Ending.NO_REPLY if self._unanswered else None
@@ -305,7 +305,7 @@ class ScriptedSession:
         return self._puzzled(asked_ns) or self._clock() - asked_ns > longest_ns
 
     def _puzzled(self, since_ns: int) -> bool:
-        """Return whether the awaited message has probably come and was not understood."""
+        """Return whether the awaited message has probably come, but the dialect did not understand it."""
         puzzled_ns = self._transcript.puzzled_ns
         if puzzled_ns is None or puzzled_ns < since_ns:
             return False
@@ -330,7 +330,7 @@ class ScriptedSession:
 
 
 def _scripted(settings: EngineSettings) -> EngineSettings:
-    """Return the settings without plans: no message is due and no connection dropped by itself."""
+    """Return the settings without plans: the pace sends no message and no drop is planned."""
     config = replace(
         settings.config, pace=Pace(0, seed=settings.config.pace.seed), backoff=OneReconnect(), in_flight=0
     )

@@ -1,16 +1,17 @@
-"""How far from its time a planned message may be sent, so that one wake of the process serves several.
+"""The slack: how early or late a planned message may be sent, so that one wakeup serves several messages.
 
-Waking a process costs as much as sending a message. Up to 2,000 messages a second, each has a wake of its own
-and the slack is zero. Above that it grows with the rate, up to 0.15 ms from 8,000 on. Messages within it are
-sent together, early as well as late, in the order of their times.
+Waking a process costs as much as sending a message. Up to 2,000 messages a second, each message has its own
+wakeup and the slack is zero. Above that, the slack grows with the rate, up to 0.15 ms at 8,000 messages a
+second. Messages within the slack are sent together, early or late, in the order of their planned times.
 
-This does not flatter the server. Nothing is hidden: send slip is the distance from the plan in either
-direction, early messages are counted, and response time begins with the plan or the send, whichever was
-earlier. From a queue that serves in order, no reply leaves more than the slack earlier or later than if every
-message had been on time, so a service time is off by at most twice the slack.
+The slack does not favour the server. Send slip is the distance from the plan in either direction, early
+messages are counted, and response time starts at the planned or the actual send, whichever is earlier. If the
+server handles requests in order, no reply leaves more than the slack earlier or later than if every message
+had been on time, so the error of a service time is at most twice the slack.
 
-The rate is that of the plan, measured between planned times. So the slack depends on the plan alone, not on
-the server's speed or this machine's, and both sides of a comparison have the same. No clock and no socket.
+The rate is the planned rate, measured between planned times. So the slack depends only on the plan, not on
+the speed of the server or of this machine, and is the same on both sides of a comparison. No clock and no
+socket.
 """
 
 from typing import Final
@@ -18,29 +19,29 @@ from typing import Final
 from loadtest.session.schedule import NS_PER_S
 
 MOST_NS: Final = 150_000
-"""The longest slack: at 10,000 messages a second one wake serves two, and slip stays far below its limit."""
+"""The longest slack: at 10,000 messages a second one wakeup serves two; slip stays far below its limit."""
 
 _NONE_UP_TO_PER_S = 2_000
 _MOST_FROM_PER_S = 8_000
-"""Rates at which the slack begins to grow, and from which it is longest. At the first, a message's two wakes,
-its own and that of its reply, take a twentieth of a core."""
+"""Rates at which the slack begins to grow, and at which it is longest. At the first rate, the two wakeups for
+a message and its reply take a twentieth of a core."""
 
 _WINDOW_NS = NS_PER_S // 20
-"""Planned time over which the rate is measured; 100 messages where the slack begins."""
+"""Length of the window over which the rate is measured: 100 messages at the rate where slack begins."""
 
 
 def slack_ns(per_s: float) -> int:
-    """Return the slack at this rate of messages per second of one process."""
+    """Return the slack for a process that sends this many messages per second."""
     share = (per_s - _NONE_UP_TO_PER_S) / (_MOST_FROM_PER_S - _NONE_UP_TO_PER_S)
     return int(MOST_NS * min(1.0, max(0.0, share)))
 
 
 class SendSlack:
-    """The slack at the rate of the latest planned messages.
+    """The current slack, from the rate of the latest planned messages.
 
     Attributes:
         ns: the slack.
-        window_ends_ns: planned time from which on `next_window` is to be called.
+        window_ends_ns: planned time from which to call `next_window`.
     """
 
     __slots__ = ("_window_began_ns", "ns", "window_ends_ns")
@@ -53,8 +54,8 @@ class SendSlack:
         """End a window and begin the next.
 
         Args:
-            due_ns: planned time of the first message that is not in the window that ends.
-            messages: how many were in it.
+            due_ns: planned time of the first message after the window.
+            messages: number of messages in the window.
         """
         self.ns = slack_ns(messages * NS_PER_S / (due_ns - self._window_began_ns))
         self._window_began_ns, self.window_ends_ns = due_ns, due_ns + _WINDOW_NS

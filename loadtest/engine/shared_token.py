@@ -1,12 +1,12 @@
 """One token for all sessions of a process, renewed when it is rejected or too old.
 
-A server that rejects an expired token is right, but its refusal is a failed attempt like any other. So a JWT
-is renewed before the time in its claim `exp` (RFC 7519, section 4.1.4), and any token at the age that a
-setting says, if that comes first.
+A server is right to reject an expired token, but the refusal still counts as a failed attempt. So a JWT is
+renewed before the time in its claim `exp` (RFC 7519, section 4.1.4), and any token at the configured age, if
+that comes first.
 
-`ask` gets a token from outside the engine, a command say. At most one request is under way and at most one
-begins per second, so that a server that rejects every token does not make the command run all the time. All
-sessions that need a token meanwhile wait for the one answer. Everything here runs on the engine's loop.
+`ask` gets a token from outside the engine, for example from a command. At most one request is in progress and
+at most one starts per second, so a server that rejects every token does not keep the command running. All
+sessions that need a token meanwhile wait for the same answer. Everything here runs on the engine's loop.
 """
 
 import asyncio
@@ -22,29 +22,29 @@ from dataclasses import dataclass
 from loadtest.errors import LoginFailed
 
 Answer = str | LoginFailed
-"""A token, or why there is none."""
+"""A token, or the reason why there is none."""
 
 Ask = Callable[[Callable[[Answer], None]], None]
-"""Begins to get a token; the function it is given takes the answer, once, in any thread."""
+"""Starts a request for a token. The function passed to it takes the answer, once, in any thread."""
 
 ASK_EVERY_S = 1.0
-"""Shortest time between the beginnings of two requests."""
+"""Shortest time between the starts of two requests."""
 
 TOKENS_KEPT = 100
 """Tokens remembered as secrets: a server may quote an earlier one."""
 
 EXPIRY_MARGIN_S = 60.0
-"""How long before its end a JWT is renewed, for clocks that differ; half of its life if that is shorter."""
+"""How long before its expiry a JWT is renewed, as clocks differ; half of its lifetime if that is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A token.
+    """An issued token.
 
     Args:
-        number: how many were issued before it: two may have the same text.
+        number: number of tokens issued before it; two tokens may have the same text.
         token: its text.
-        until_s: when it is too old for new attempts, by the clock of the token.
+        until_s: when it becomes too old for new attempts, on the clock of the SharedToken.
     """
 
     number: int
@@ -57,7 +57,7 @@ class SharedToken:
 
     Args:
         ask: gets a token.
-        ttl_s: age in seconds from which a token is not used for new attempts; None for any age.
+        ttl_s: age in seconds at which a token is too old for new attempts; None for no limit.
         clock: returns seconds.
         wall_clock: returns Unix time in seconds.
     """
@@ -82,14 +82,14 @@ class SharedToken:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The latest tokens, to be kept secret."""
+        """The latest tokens, which are secrets."""
         return tuple(self._issued)
 
     async def get(self) -> Issued:
         """Return the token to use now.
 
         Raises:
-            LoginFailed: there was none.
+            LoginFailed: no token was available.
         """
         if self._newest is not None and self._clock() < self._newest.until_s:
             return self._newest
@@ -101,7 +101,7 @@ class SharedToken:
         return answer
 
     def reject(self, issued: Issued) -> None:
-        """Ask for another token before the next attempt: the server has rejected this one."""
+        """Mark a token as rejected, so that the next attempt requests a new one."""
         if self._newest is not None and self._newest.number == issued.number:
             self._newest = None
 
@@ -137,7 +137,7 @@ class SharedToken:
 
 
 def expiry_s(token: str) -> float:
-    """Return the Unix time at which a JWT expires; infinity for other tokens, and where it does not say.
+    """Return the Unix time at which a JWT expires; infinity for other tokens and a JWT without expiry.
 
     Python's JSON also reads NaN and Infinity.
     """

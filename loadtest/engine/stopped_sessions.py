@@ -1,4 +1,4 @@
-"""Groups of sessions that are stopped together, for example those of a Locust user."""
+"""Groups of sessions that are stopped together, for example the sessions of a Locust user."""
 
 from collections.abc import Callable
 

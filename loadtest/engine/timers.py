@@ -1,14 +1,14 @@
 """One timer queue for everything that is due later: messages, drops, retries, sweeps.
 
-It is two heaps of plain tuples, without a timer object per message: one of planned messages, one of all else.
-The loop's own timers have a resolution of 1 ms, so a Linux timerfd (timerfd_create(2)) is armed for the
-earliest entry, and the loop watches it like a socket. This cuts the median send slip from 0.6 ms to 0.05 ms.
-Without a timerfd, the loop's timers are used.
+It is two heaps of plain tuples, without a timer object per message: one of planned messages, one of
+everything else. The loop's own timers have a resolution of 1 ms, so a Linux timerfd (timerfd_create(2)) is
+armed for the earliest entry, and the loop watches it like a socket. This cuts the median send slip from 0.6
+ms to 0.05 ms. Systems without timerfd use the loop's timers.
 
-Entries fire in the order of their times, whichever heap they are in. All but messages fire at their time or
-after it. Under load messages have a slack (`loadtest.engine.send_slack`): a wake serves all that are due
-within it, as does a reply that wakes the process anyway, and the alarm leaves the first one that long. A
-message never overtakes an entry that is due before it: what is planned for after a drop, or for the next
+Entries of both heaps fire in the order of their times. All entries except messages fire at their time or
+later. Under load, messages have a slack (`loadtest.engine.send_slack`): one wakeup sends all messages due
+within it, as does a reply that wakes the process anyway, and the alarm is set that much after the first one.
+A message never overtakes an entry that is due before it: a message planned for after a drop, or for the next
 interval, is not sent before that has begun.
 """
 
@@ -34,21 +34,21 @@ class Timed(Protocol):
     """Something that a timer can wake."""
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Handle `what`, which was due at `due_ns` of the run's clock."""
+        """Handle `what`, which was due at `due_ns` on the run's clock."""
 
 
 class Sender(Protocol):
     """Something that sends messages at planned times."""
 
     def next_due_ns(self, due_ns: int) -> int | None:
-        """Return when the message after the one that is due at `due_ns` is due; None to send neither."""
+        """Return the due time of the message after the one due at `due_ns`; None to send neither."""
 
     def send_due(self, due_ns: int) -> None:
-        """Send the message that is due at `due_ns` of the run's clock, a little earlier or later."""
+        """Send the message due at `due_ns` on the run's clock; the call may come slightly early or late."""
 
 
 class Alarm(Protocol):
-    """A single timer that calls back at the time it is set to."""
+    """A single timer that calls back at a set time."""
 
     def set(self, due_ns: int) -> None:
         """Call back at this time of the monotonic clock; replaces any earlier setting."""
@@ -136,7 +136,7 @@ class Timers:
 
     Args:
         loop: the loop whose thread calls `fire`.
-        start_ns: the monotonic clock's time when the run's clock was 0.
+        start_ns: time of the monotonic clock when the run's clock was 0.
         alarm: creates the alarm.
         clock: the monotonic clock, in nanoseconds.
     """
@@ -168,19 +168,19 @@ class Timers:
         self._alarm = alarm(loop, self._wake)
 
     def schedule(self, due_ns: int, whom: Timed, what: object) -> None:
-        """Call `whom.fire(what, due_ns)` at this time of the run's clock or after it."""
+        """Call `whom.fire(what, due_ns)` at this time of the run's clock or later."""
         heapq.heappush(self._exact, (due_ns, next(self._order), whom, what))
         if due_ns < self._armed_ns:
             self._arm(due_ns)
 
     def plan(self, due_ns: int, sender: Sender) -> None:
-        """Send a message at this time of the run's clock, within the slack, and those that follow it."""
+        """Send a message at this time of the run's clock, within the slack, and the messages after it."""
         heapq.heappush(self._planned, (due_ns, next(self._order), sender))
         if due_ns + self._slack.ns < self._armed_ns:
             self._arm(due_ns + self._slack.ns)
 
     def awake(self) -> None:
-        """Use that the process is awake: send the messages that are due within the slack, if there is one."""
+        """Send the messages due within the slack, if there is one, because the process is awake anyway."""
         if self._early_from_ns != self.NEVER:
             now_ns = self._clock() - self._start_ns
             if now_ns >= self._early_from_ns:
@@ -194,9 +194,10 @@ class Timers:
         self._serve(self._clock() - self._start_ns, self.AT_ONCE)
 
     def _serve(self, now_ns: int, at_once: int, *, only_messages: bool = False) -> None:
-        """Fire what is due, `at_once` entries at most, and arm the alarm for what comes next.
+        """Fire at most `at_once` due entries, and arm the alarm for the next one.
 
-        Within a reply, only messages are sent: a sweep, for example, may end the connection that is read.
+        While a reply is handled, only messages are sent: a sweep, for example, may end the connection being
+        read.
         """
         exact, planned, slack = self._exact, self._planned, self._slack
         armed_ns = self._armed_ns if only_messages else -1  # one that has rung is set anew
@@ -230,9 +231,9 @@ class Timers:
         sender.send_due(due_ns)
 
     def _rest(self, armed_ns: int) -> None:
-        """Arm the alarm for what comes next, unless the time that it is set to will do for that.
+        """Arm the alarm for the next entry, unless the alarm is already set to a suitable time.
 
-        Setting it to a time that is near takes 10 µs on a virtual machine, as the host's timer is set too.
+        Setting it to a near time takes 10 µs on a virtual machine, because the host's timer is set too.
         """
         slack_ns = self._slack.ns
         exact_ns = self._exact[0][0] if self._exact else self.NEVER // 2

@@ -1,11 +1,11 @@
-"""The transcript of one conversation: what was said, what the dialect read, and what was made of it. Pure.
+"""The transcript of one conversation: messages, what the dialect read, and the outcomes. Pure.
 
-Reports come from two sides. A watched dialect (`loadtest.dialects.observed`) says what was sent and what
-`read` returned; the session's recorder says, event by event, what that meant: answered, altered, lost. The
-transcript puts both together, entry by entry, and counts what findings are drawn from.
+It has two sources. The observed dialect (`loadtest.dialects.observed`) reports what was sent and what `read`
+returned. The session's recorder reports the outcome of each event: answered, altered, lost. The transcript
+combines them entry by entry, and counts what the findings need.
 
-Texts from the server are kept as they came, but bounded; they become public (one line, no secrets) when the
-conversation is over and all secrets are known.
+Texts from the server are stored unchanged up to a size limit. They become public (one line, no secrets) when
+the conversation is over and all secrets are known.
 """
 
 import traceback
@@ -44,7 +44,7 @@ BLOCKING_NS: Final = int(BLOCKED_S * NS_PER_S)
 
 
 class Transcript:
-    """Takes the reports of a watched dialect and of the session's recorder.
+    """Collects the reports of an observed dialect and of the session's recorder.
 
     Args:
         dialect: the dialect.
@@ -55,8 +55,8 @@ class Transcript:
         running: see `loadtest.dialects.observed.Observer`.
         counts: the recorder's counts so far.
         seen: see `Conversation`.
-        puzzled_ns: when a message last came that the dialect could not read or that matched no request; None
-            if none did.
+        puzzled_ns: when the latest message came that the dialect could not read or that matched no request;
+            None if there was none.
     """
 
     def __init__(self, dialect: Dialect, clock: Callable[[], int], added: Endpoint) -> None:
@@ -87,12 +87,12 @@ class Transcript:
     # loadtest.dialects.observed.Observer
 
     def began(self, method: str, session: DialectSession) -> None:
-        """Take note of a call that begins."""
+        """Record that a call begins."""
         if method in ("login", "endpoint"):
             self._before = _held_by(session)
 
     def returned(self, method: str, session: DialectSession, given: Any, result: Any) -> None:
-        """Write what a method returned into the transcript."""
+        """Add what a method returned to the transcript."""
         self._credentials.update(credentials(session))
         match method:
             case "login":
@@ -113,7 +113,7 @@ class Transcript:
                 self._read(given, result)
 
     def raised(self, method: str, session: DialectSession, given: Any, error: BaseException) -> None:
-        """Keep where an exception arose; one of `read` belongs to the message in hand."""
+        """Record where an exception was raised; one from `read` belongs to the current message."""
         self._credentials.update(credentials(session))
         stack = traceback.extract_tb(error.__traceback__)
         self._places[method] = place_of(self._dialect, method, stack)
@@ -127,7 +127,7 @@ class Transcript:
             self._add(What.ERROR, _problem(mistake(self._dialect, method, error, "")), bad=True)
 
     def blocked(self, method: str, took_ns: int) -> None:
-        """Keep the longest time that a method took, if it was long."""
+        """Record the longest time that a method took, if it was long."""
         if took_ns > BLOCKING_NS:
             self._blocked_ns[method] = max(took_ns, self._blocked_ns.get(method, 0))
 
@@ -139,7 +139,7 @@ class Transcript:
     # The session's events.
 
     def begin(self, event: Event, state: State, session: DialectSession) -> None:
-        """Take note of an event before the session handles it."""
+        """Record an event before the session handles it."""
         self._incoming, self._said, self._raising = None, (), False
         if isinstance(event, Opened) and self._upgrade is not None:
             self._upgrade.at_ns = self._clock()
@@ -148,10 +148,10 @@ class Transcript:
             )
             self._upgrade = None
         elif isinstance(event, Lost) and state is State.DROPPING:
-            self._add(What.CLOSED, f"the server confirms, code {event.code}", event.reason)
+            self._add(What.CLOSED, f"the server replies, code {event.code}", event.reason)
 
     def end(self, event: Event, state: State, now: State, interval: Interval) -> None:
-        """Take what the recorder recorded of an event; `state` is the session's before it, `now` after it."""
+        """Add what was recorded of an event; `state` is the session's state before it, `now` after it."""
         self.counts.update(interval.counts)
         for tally in interval.errors.values():
             self._failing(tally)
@@ -175,7 +175,7 @@ class Transcript:
         if tally.error.startswith(f"{WORKING}: "):  # a lost connection, which has an entry of its own
             return
         if tally.error == "reply unmatched":
-            tally.example += f", awaited: {self._asked!r}"
+            tally.example += f", outstanding: {self._asked!r}"
         fault = self._faults.get((tally.item, tally.error))
         if fault is None:
             example = _with_own_options(tally.example) if tally.item in _ATTEMPTS else tally.example
@@ -184,13 +184,13 @@ class Transcript:
         fault.count += tally.count
 
     def stuck(self, seconds: float, stack: Iterable[traceback.FrameSummary]) -> None:
-        """Take note that the running method has held the event loop for so long; `stack` is its thread's."""
+        """Record that the running method has blocked the event loop; `stack` is its thread's stack."""
         method = self.running or "read"
         problem = f"{self._name(method)} has blocked the event loop for {seconds:g} s"
         self._raised[problem] = Raised(problem=problem, place=place_of(self._dialect, method, stack))
 
     def closed(self, text: str) -> None:
-        """Take note that the client closed its connection."""
+        """Record that the client closed its connection."""
         self._add(What.CLOSED, text)
 
     def _happened(self, record: Lifecycle) -> None:
@@ -225,7 +225,7 @@ class Transcript:
             self._upgrade = None
 
     def _judged(self, interval: Interval) -> None:
-        """Complete the entry of the message in hand by what was made of it."""
+        """Complete the entry of the current message with its outcome."""
         entry = self._incoming
         if entry is None:
             return
@@ -283,7 +283,7 @@ class Transcript:
         return entry
 
     def _mistaken(self, error: DialectMistake) -> None:
-        """Count a mistake, and keep the first message that led to it."""
+        """Count a mistake, and keep the first message that caused it."""
         known = self._raised.get(_problem(error))
         if known is not None:
             known.count += 1
@@ -304,7 +304,7 @@ class Transcript:
         Args:
             ending: how it ended.
             failure: the mistake that ended it, if one did.
-            secrets: those of the settings; the session's credentials are added.
+            secrets: secrets of the settings; the session's credentials are added.
         """
         if failure is not None and _problem(failure) not in self._raised:
             self._mistaken(failure)
@@ -326,7 +326,7 @@ _ATTEMPTS = ("connect", "reconnect")
 
 
 def _with_own_options(hint: str) -> str:
-    """Return a hint of the transport with the names that options have here: without `ws-`."""
+    """Return a hint of the transport with the option names of `dialect check`: without `ws-`."""
     return hint.replace("--ws-", "--")
 
 
@@ -349,7 +349,7 @@ def _held_by(session: DialectSession) -> _Credentials:
 
 
 def _changes(before: _Credentials, after: _Credentials) -> str:
-    """Return which credentials were set, by name: their values are secret."""
+    """Return the names of the credentials that were set; their values are secret."""
     changes = ["a token"] if after.token not in (before.token, None) else []
     for noun, old, new in (
         ("header", before.headers, after.headers),
@@ -362,7 +362,7 @@ def _changes(before: _Credentials, after: _Credentials) -> str:
 
 
 def _asked(endpoint: Endpoint, added: Endpoint, session: DialectSession) -> str:
-    """Return what an upgrade request asks for; of headers only the names."""
+    """Return path, subprotocols and header names of an upgrade request."""
     named = (*added.headers, *endpoint.headers, *session.headers.items())
     names = [*(name for name, _ in named), *(["Cookie"] if session.cookies else [])]
     subprotocols = [*endpoint.subprotocols, *added.subprotocols]
@@ -377,7 +377,7 @@ def _text(data: Data) -> str:
 
 
 def _of_messages(interval: Interval) -> list[ErrorTally]:
-    """Return the errors that belong to messages; lifecycle events show the others, those of attempts."""
+    """Return the errors of messages; lifecycle events show the errors of attempts."""
     return [
         tally
         for tally in interval.errors.values()
@@ -386,14 +386,14 @@ def _of_messages(interval: Interval) -> list[ErrorTally]:
 
 
 def _remarks(interval: Interval) -> Iterable[str]:
-    """Yield what was made of a message that is in order."""
+    """Yield remarks on a message without errors."""
     counts = interval.counts
     if counts["messaging.unchecked"]:
         yield "no text to check"
     elif counts["messaging.answered"]:
         yield "intact"
     if counts["messaging.recovered"]:
-        yield "to a request of the last connection"
+        yield "to a request of the previous connection"
     if counts["persistence.checked"]:
         yield "the same session"
     if counts["persistence.histories"]:

@@ -1,16 +1,16 @@
-"""Whether the server lets go of clients that are gone: the TCP connections of drops, watched until they end.
+"""Watches whether the server closes the TCP connections of clients that are gone.
 
 A watch begins with its drop and has one outcome, counted under the item `cleanup`:
 
-    closed       TCP has ended, whoever ended it: the server, a proxy or the server's kernel
-    late         it ended, or was still open at the run's end, more than `LATE_S` after the time allowed
+    closed       TCP has ended, closed by the server, a proxy or the server's kernel
+    late         it ended, or was still open at the end of the run, more than `LATE_S` after the time allowed
     not_closed   it was still open at the drop's last step
     cut_short    the run or the session ended first
-    unresolved   likewise, of a `close` drop, after the server had been silent for `HANGING_NS`
+    unresolved   the same for a `close` drop, after the server had been silent for `HANGING_NS`
 
-Besides, `full_time` counts the watches whose time allowed was up before the run's end, whatever their
-outcome: a server that ends some at once and others never must not be judged by the first alone. A watch needs
-no timer and holds no socket of its own: the drop's last step ends the connection.
+In addition, `full_time` counts the watches whose time was up before the end of the run, whatever their
+outcome: a server that closes some connections at once and others never must not be judged by the former
+alone. A watch has no timer and no socket: the drop's last step ends the connection.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ LATE_S: Final = 1.0
 
 
 _ERRORS: Final = {
-    "late": "the server had not ended TCP in time",
-    "not_closed": "the server never ended TCP",
+    "late": "the server did not close TCP in time",
+    "not_closed": "the server never closed TCP",
 }
 """Outcomes that are errors, where they are judged."""
 
@@ -37,11 +37,11 @@ class Watch:
     Args:
         kind: kind of the drop.
         connection: the dropped connection.
-        within_s: seconds allowed from now on; None if only the drop's last step ends them.
-        judged: whether a connection that is not closed in time is an error.
-        session: id of the session, named with what went wrong.
+        within_s: seconds allowed from now on; None to wait for the drop's last step.
+        judged: whether a connection not closed in time is an error.
+        session: id of the session, for errors.
         clock: returns nanoseconds since the run's start.
-        recorder: records the outcome, and how long the server took.
+        recorder: records the outcome and the time that the server took.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Watch:
         self._end("closed" if self._late_ns is None or took_ns <= self._late_ns else "late")
 
     def over(self) -> None:
-        """End the watch before the drop's last step, which ends TCP itself."""
+        """End the watch: the drop's last step comes next and ends TCP itself."""
         self._time_up()
         self._end("not_closed")
 

@@ -1,10 +1,10 @@
-"""Whether replies that name no request keep up with the requests. Pure.
+"""Checks whether replies that name no request keep up with the requests. Pure.
 
-Such replies are taken for the oldest outstanding request, so a lost one shifts all that follow: the newest
-requests seem to be under way, and the next drop would explain them. What can be counted is that replies and
-requests have become equal in number, which proves that none was lost until then. A connection whose replies
-had been fewer for some time when the tool ended it is in arrears: either replies were lost, or the server was
-slow all the time. Nothing on the wire tells which.
+Such replies are matched to the oldest outstanding request, so one lost reply shifts all that follow: the
+newest requests seem to be outstanding, and the next drop would explain them. But whenever replies and
+requests are equal in number, no reply was lost until then. A connection is in arrears if its replies had been
+fewer than its requests for some time when the tool ended it: either replies were lost, or the server was slow
+all the time. Nothing on the wire shows which.
 """
 
 from loadtest.session.recorder import Recorder
@@ -14,7 +14,7 @@ PATIENCE = 3
 
 
 class Arrears:
-    """One session's requests and replies in number."""
+    """Number of requests and replies of one session."""
 
     __slots__ = ("_behind", "_recorder", "_unnamed")
 
@@ -28,13 +28,13 @@ class Arrears:
         self._behind = 0  # replies since they were last equal to the requests in number
 
     def replied(self, outstanding: int) -> None:
-        """Count a reply that names no request; so many requests are outstanding after it."""
+        """Count a reply that names no request; `outstanding` requests remain after it."""
         self._recorder.counts["messaging.unnamed"] += 1
         self._unnamed = True
         self._behind = self._behind + 1 if outstanding else 0
 
     def ended(self, outstanding: int) -> None:
-        """Count the end of the connection by the tool, with so many requests outstanding."""
+        """Count the end of the connection by the tool, with `outstanding` requests remaining."""
         if self._unnamed:
             self._recorder.counts["messaging.unnamed_ends"] += 1
             self._recorder.counts["messaging.arrears"] += outstanding > 0 and self._behind >= PATIENCE

@@ -1,14 +1,14 @@
-"""The rows of `--ws-data`: what each session has of its own, such as an account, a room or a token.
+"""The rows of `--ws-data`: data for each session, such as an account, a room or a token.
 
     user,password           {"user": "anna", "password": "…"}
     anna,…                  {"user": "ben", "password": "…", "age": 42}
 
-A file that begins with `{` holds JSON lines, one object a line; any other is CSV with a header (RFC 4180).
-Blank lines are skipped. Every value becomes a text: numbers, true and false of JSON as the file writes them.
-All rows have the same columns.
+A file that begins with `{` contains JSON lines, one object per line; any other file is CSV with a header (RFC
+4180). Blank lines are skipped. Every value becomes a text; JSON numbers, true and false as written in the
+file. All rows have the same columns.
 
-All values are secrets, so an error names the line and never quotes it, not even a header: if a file has none,
-its first row stands there. Nothing here opens a file.
+All values are secrets, so an error names the line and never quotes it. This includes the header, because in a
+file without one it is the first row. Nothing here opens a file.
 """
 
 import csv
@@ -39,7 +39,7 @@ def parse_rows(content: bytes) -> Rows:
         content: the whole file, in UTF-8, with or without a byte order mark.
 
     Raises:
-        InvalidSetting: the content is malformed, or there is no row.
+        InvalidSetting: the content is malformed or has no rows.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -61,14 +61,14 @@ def too_few_rows(rows: int, sessions: int, why: str = "") -> InvalidSetting:
     """Return the error for a file with fewer rows than a run has sessions.
 
     Args:
-        rows: how many the file has.
-        sessions: how many it must have.
-        why: why these are more than the run's sessions; empty if they are not.
+        rows: number of rows in the file.
+        sessions: number of rows it must have.
+        why: why this is more than the number of sessions; empty if it is not.
     """
     if why:
-        return _unusable(f"has {counted(rows, 'row')}, and {count(sessions)} are needed: {why}")
+        return _unusable(f"has {counted(rows, 'row')}, but must have {count(sessions)}: {why}")
     given = f"has {counted(rows, 'row')} for {counted(sessions, 'session')}"
-    return _unusable(f"{given}: give each session its own row")
+    return _unusable(f"{given}: add a row for each session")
 
 
 def _unusable(problem: str, hint: str = "") -> InvalidSetting:
@@ -123,7 +123,7 @@ def _json_row(line: str, number: int) -> dict[str, str]:
     try:
         pairs = _decode(line)
     except json.JSONDecodeError as error:
-        raise _malformed(number, f"must be a JSON object (character {error.pos + 1} is wrong)") from None
+        raise _malformed(number, f"must be a JSON object (invalid at character {error.pos + 1})") from None
     except (ValueError, RecursionError):
         raise _malformed(number, "must be a JSON object") from None
     if not isinstance(pairs, tuple):
@@ -136,14 +136,14 @@ def _json_text(value: object, number: int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
-        raise _malformed(number, "must hold only texts, numbers, true and false")
+        raise _malformed(number, "must contain only strings, numbers, true and false")
     if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
-        raise _malformed(number, "must hold texts that UTF-8 can write (a surrogate stands alone)")
+        raise _malformed(number, "must contain only text that UTF-8 can encode (unpaired surrogate)")
     return value
 
 
 def _no_constant(_name: str) -> NoReturn:
-    raise ValueError("JSON has no NaN and no Infinity")
+    raise ValueError("NaN and Infinity are not valid JSON")
 
 
 _decode = json.JSONDecoder(

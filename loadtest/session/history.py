@@ -1,12 +1,12 @@
-"""What a server restores after a resume: the session's identity, and the messages it had acknowledged. Pure.
+"""Checks what a server restores after a resume: the session's identity and the acknowledged messages. Pure.
 
-A history may come in one message or in pieces. It is compared when its last piece comes. Where no piece ever
-says that it is the last, it is compared when the connection ends, provided that a request of the connection
-was answered by then: servers restore before they answer. Where pieces do say so, and the last one never came
-although many requests were answered since, what came was all. A connection that answered and ended without
-any history has brought none.
+A history may come in one message or in pieces. It is compared when its last piece comes. If no piece is
+marked as the last, the history is compared when the connection ends, provided that the server answered a
+request on it before: servers restore before they answer. If pieces are marked, but the last one has not come
+although many requests were answered since, the pieces so far are taken as the whole history. A connection
+with an answer and without any history restored none.
 
-A history that comes again on the same connection is compared again: clients show what came last.
+A history sent again on the same connection is compared again: clients show the latest one.
 """
 
 from loadtest.dialects.base import Dialect, Established, Restored
@@ -27,8 +27,8 @@ class History:
     """The identity and the restored history of one session.
 
     Attributes:
-        expected: whether replies are of interest: a history is owed, and few have come since its last piece.
-        pushed: pushes that the session has received, each of which the server may keep in its history.
+        expected: whether to report replies: a history is expected, and few replies came since its last piece.
+        pushed: number of pushes received, each of which the server may keep in its history.
     """
 
     LIMIT = 100_000
@@ -71,23 +71,23 @@ class History:
         self.pushed = 0
 
     def known_as(self, said: Established) -> None:
-        """Take note of the identity that the server assigns first."""
+        """Record the identity that the server assigns first."""
         self._known_as = said
 
     def resumed_as(self, said: Established, now_ns: int) -> None:
-        """Compare the identity of a resumed session, if the server says it again."""
+        """Compare the identity of a resumed session, if the server sends it again."""
         if self._dialect.identifies and self._compare_identity(said, now_ns, "resumed into another session"):
             self._recorder.counts["persistence.checked"] += 1
 
     def said_again(self, said: Established, now_ns: int) -> None:
-        """Compare what the server says again of a session on the same connection."""
+        """Compare the identity that the server sends again on the same connection."""
         if self._dialect.identifies:
             self._compare_identity(said, now_ns, "became another session on an open connection")
 
     def _compare_identity(self, said: Established, now_ns: int, error: str) -> bool:
-        """Compare the ids that the server says with those it said first; return whether any could be.
+        """Compare the ids that the server sends with the first ones; return whether any could be compared.
 
-        An id that it does not say is no other one, and may come in a later message.
+        A missing id is not a different one: it may come in a later message.
         """
         known = self._known_as or Established()
         pairs = [(getattr(known, name), getattr(said, name)) for name in _IDS]
@@ -100,7 +100,7 @@ class History:
         return bool(both)
 
     def opened(self) -> None:
-        """Begin a connection: the server should restore what it has acknowledged."""
+        """Begin a connection: the server should restore what it acknowledged."""
         self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
         self._sequences = self._count = None
         self._compared = False
@@ -112,7 +112,7 @@ class History:
         if not self._owed:
             return
         if len(self._sequences or ()) + len(sequences) > self.LIMIT:
-            self._error(f"a history of more than {self.LIMIT} requests is not compared", now_ns, "")
+            self._error(f"history too long to compare: more than {self.LIMIT} requests", now_ns, "")
             self._owed = 0
             return
         self._marks_end = self._marks_end or (piece.complete and self._sequences is not None)
@@ -127,13 +127,13 @@ class History:
             self._compare(now_ns)
 
     def replied(self) -> None:
-        """Take note of one of the first replies on a connection that owes a history."""
+        """Record one of the first replies on a connection that should restore a history."""
         self._answered = True
         self._replies += 1
         self.expected = self._replies < self.SETTLED
 
     def ended(self, now_ns: int) -> None:
-        """End the connection: if it answered, what it restored until now was the whole history."""
+        """End the connection: if it answered a request, what it restored so far was the whole history."""
         if self._owed and self._answered:
             if self._sequences is None:
                 self._missed(now_ns)

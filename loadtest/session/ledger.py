@@ -10,11 +10,11 @@ A request has a sequence number; its outcome is one of
     lost_in_outage  the connection ended before the reply; a drop or loss explains it
     recovered       the reply arrived on a later connection; replaces lost_in_outage
     duplicated      the reply arrived again on the same connection
-    redelivered     the reply arrived again after a resume; without identity there is none: duplicated
-    reordered       the reply arrived after that of a later request
-    corrupted       the reply is not what was asked for: its text is altered
-    foreign         the reply holds the text of another session
-    unmatched       the reply belongs to no known request
+    redelivered     the reply arrived again after a resume; `duplicated` if sessions have no identity
+    reordered       the reply arrived after the reply to a later request
+    corrupted       the reply's text is altered
+    foreign         the reply contains the text of another session
+    unmatched       the reply matches no known request
 
 Outcomes that a drop explains do not count against `messaging`. A reply that arrives again after a resume, or
 an acknowledged request missing from the restored state, counts against `persistence`. Memory is bounded: the
@@ -53,7 +53,7 @@ ERRORS = {
     Outcome.CORRUPTED: "reply altered",
     Outcome.FOREIGN: "reply holds another session's text",
 }
-"""The errors of outcomes; of others, "reply" and the outcome."""
+"""Errors by outcome. For other outcomes, the error is "reply" and the outcome."""
 
 REPLIES = (
     Outcome.ANSWERED,
@@ -81,13 +81,13 @@ class Restoration(Struct, frozen=True, kw_only=True):
     """Comparison of the restored history with the acknowledged requests.
 
     Args:
-        acknowledged: requests that the history had to hold.
-        missing: those that it does not hold.
-        repeated: requests that it holds more than once.
-        reordered: requests that stand after a later one.
-        first_missing: the first of the missing ones.
-        first_repeated: the first of the repeated ones.
-        first_reordered: the first request that stands after a later one, and that later one.
+        acknowledged: requests that should have been in the history.
+        missing: of these, requests that are not in it.
+        repeated: requests that appear in it more than once.
+        reordered: requests that appear after a later one.
+        first_missing: the first missing request.
+        first_repeated: the first repeated request.
+        first_reordered: the first request that appears after a later one, and that later one.
     """
 
     acknowledged: int
@@ -102,10 +102,10 @@ class Restoration(Struct, frozen=True, kw_only=True):
 class Ranges:
     """A set of mostly increasing integers, stored as half-open ranges.
 
-    Beyond `LIMIT` ranges the lowest one is forgotten; `total` still counts its members.
+    Above `LIMIT` ranges, the lowest one is forgotten; `total` still counts its members.
 
     Attributes:
-        stop: the end of the highest range, -1 if there is none. Counting it up adds that number.
+        stop: the end of the highest range, -1 if there is none. Incrementing it adds that number.
     """
 
     LIMIT = 1024
@@ -126,7 +126,7 @@ class Ranges:
 
     @property
     def total(self) -> int:
-        """How many numbers were added."""
+        """Count of numbers added."""
         return self._forgotten + sum(self._updated_stops()) - sum(self._starts)
 
     def _updated_stops(self) -> list[int]:
@@ -197,7 +197,7 @@ class Ledger:
         self.next_sequence += 1
 
     def sent_unanswerable(self) -> None:
-        """Record a sent request that gets no reply, under the next sequence number."""
+        """Record a sent request that expects no reply, under the next sequence number."""
         self.next_sequence += 1
 
     def oldest(self) -> int:
@@ -207,17 +207,18 @@ class Ledger:
     def next_in_order(self) -> int:
         """Return the oldest outstanding request after the last answered one, -1 if there is none.
 
-        An older one has lost its reply: where replies come in order, the parts that come now are not its own.
+        The reply to an older one was lost: where replies come in order, parts received now do not belong to
+        it.
         """
         return next((sequence for sequence in self.pending if sequence > self.highest), -1)
 
     def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
-        """Record the reply to an outstanding request, which the caller has taken from `pending`.
+        """Record the reply to an outstanding request, which the caller has removed from `pending`.
 
         Args:
             sequence: of the request.
             flaw: what is wrong with the reply; FAILED if it is an error.
-            ordered: whether replies come in the order of their requests.
+            ordered: whether replies must come in the order of their requests.
         """
         if self.streams:
             self._stream_ended(sequence, ordered=ordered)
@@ -259,20 +260,20 @@ class Ledger:
         return Outcome.UNMATCHED, None
 
     def _answered_badly(self, sequence: int, flaw: Outcome) -> Outcome:
-        """Record that a request has been answered, though with a flaw: it is not acknowledged."""
+        """Record that a request was answered with a flaw, so it is not acknowledged."""
         if self._flawed is None:
             self._flawed = Ranges()
         self._flawed.add(sequence)
         return flaw
 
     def _stream_ended(self, sequence: int, *, ordered: bool) -> None:
-        """Forget the stream whose reply has come; in order, parts taken for older requests were its own."""
+        """Forget the stream whose reply has come; if replies are ordered, older requests' streams too."""
         for begun in tuple(self.streams):
             if begun == sequence or (ordered and begun < sequence):
                 del self.streams[begun]
 
     def part(self, sequence: int, now_ns: int) -> int | None:
-        """Record a part of an outstanding request's reply; return when the one before came, if any."""
+        """Record a part of an outstanding request's reply; return when the previous part came, if any."""
         last_ns = self.streams.get(sequence)
         self.streams[sequence] = now_ns
         return last_ns
@@ -282,7 +283,7 @@ class Ledger:
         return sequence in self._overdue
 
     def unheard(self, before_ns: int) -> list[tuple[int, Request]]:
-        """Return the outstanding requests sent before this time, without any part of a reply since then."""
+        """Return the outstanding requests sent before this time, with no part of a reply since then."""
         found = []
         for sequence, request in self.pending.items():
             if request.sent_ns >= before_ns:
@@ -318,7 +319,7 @@ class Ledger:
         return count
 
     def excused(self, sequences: Iterable[int]) -> None:
-        """Take note that an outage explains why these given-up requests have no reply."""
+        """Record that an outage explains why these given-up requests have no reply."""
         for sequence in sequences:
             if sequence in self._overdue:
                 self._overdue[sequence] = Outcome.LOST_IN_OUTAGE
@@ -329,9 +330,9 @@ class Ledger:
             del self._overdue[next(iter(self._overdue))]
 
     def _oldest_of_newest(self, number: int, present: Set[int]) -> int:
-        """Return the oldest of the newest so many requests that are acknowledged or present.
+        """Return the oldest of the newest `number` requests that are acknowledged or present.
 
-        Only as far back as matters for requests that nearly all are: this runs at each resume.
+        It looks back only as far as needed if nearly all are, because it runs at each resume.
         """
         before = self._answered_before
         known = {*self.acknowledged.within(max(0, before - 4 * number), before), *present}
@@ -342,14 +343,14 @@ class Ledger:
     ) -> Restoration:
         """Compare a restored history with the acknowledged requests of earlier connections.
 
-        A full window excuses requests that are older than the oldest in it, unless it had room for them: a
-        request takes two places, itself and its reply, or one where only requests are restored.
+        A full window excuses requests older than the oldest one in it, unless it had room for them. A request
+        takes two places, for itself and its reply, or one where only requests are restored.
 
         Args:
             sequences: requests in the restored history, in its order.
-            count: number of messages in it, None if there are no others than these requests.
-            window: how many messages the server restores at most, the newest ones; None if it restores all.
-            others: how many messages besides requests and replies the server may have kept.
+            count: number of messages in the history, None if it has only these requests.
+            window: maximum number of messages restored, which are the newest ones; None if all are.
+            others: number of other messages that the server may have kept, besides requests and replies.
         """
         present = set(sequences)
         length = len(sequences) if count is None else count
@@ -372,7 +373,7 @@ class Ledger:
 
 
 def _behind(sequences: Iterable[int]) -> list[tuple[int, int]]:
-    """Return the numbers that stand after a greater one, each with the greatest before it."""
+    """Return the numbers that follow a greater one, each with the greatest number before it."""
     highest, found = -1, []
     for sequence in sequences:
         if sequence < highest:

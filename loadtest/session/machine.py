@@ -96,12 +96,12 @@ class Session:
 
     @property
     def quiet(self) -> bool:
-        """Whether a sweep would change nothing: the session has worked, and awaits no reply."""
+        """Whether a sweep would change nothing: the session has worked and has no outstanding requests."""
         return self.talking and not self._proof.pending and not self._traffic.outstanding
 
     @property
     def probe(self) -> Data | None:
-        """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
+        """A message for drops to send, outside the ledger (`loadtest.drops.kinds.Wire`); None for none."""
         return calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
@@ -143,7 +143,7 @@ class Session:
         return self._wait_or_end(self._attempts.refused(event, now_ns))
 
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
-        detail = "the WebSocket opened, but the application did not say that the session is established"
+        detail = "the WebSocket opened, but the application did not establish the session"
         delay_s = self._failed("establish_timeout", detail, now_ns)
         return (events.Close(events.NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
@@ -153,7 +153,7 @@ class Session:
     def _failed(
         self, cause: str, detail: str, now_ns: int, *, phase: str = "established", code: int | None = None
     ) -> float | None:
-        """Record a failed attempt; if the server has refused the login, this is the cause."""
+        """Record a failed attempt; if the server refused the login, that is the cause."""
         if refusal := self._traffic.refusal:
             cause, detail = "auth_required", refusal
         return self._attempts.failed(cause, phase, detail, now_ns, code=code)
@@ -262,7 +262,7 @@ class Session:
         return self._on_received_stalled(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: events.Received, now_ns: int) -> Actions:
-        """Take messages that still arrive, except what may answer the drop: that is counted apart."""
+        """Handle messages that still arrive; possible replies to the drop are only counted."""
         said = calls.unasked(self._dialect, self.about, event.data)
         try:
             for incoming in said:
@@ -314,7 +314,7 @@ class Session:
         return self._wait_or_end(self._attempts.detected(now_ns))
 
     def _on_lost_in_drop(self, event: events.Lost, now_ns: int) -> Actions:
-        """End a connection whose end has a known cause: a drop that was to keep it, or its silence."""
+        """End a connection with a known cause: a drop that should have kept it open, or its silence."""
         self._decide(now_ns)
         return self._on_gone(event, now_ns, explained=True)
 
@@ -329,7 +329,7 @@ class Session:
         return self._wait_or_end(None)
 
     def _decide(self, now_ns: int) -> None:
-        """Decide whether the session has worked, as its connection ends."""
+        """Decide whether the session worked on the connection that ends."""
         if self._proof.pending and not self._has_worked(now_ns):
             self._proof.end(now_ns)
 

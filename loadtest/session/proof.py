@@ -1,10 +1,10 @@
-"""Whether a session works on its new connection: only that ends an outage. Pure.
+"""Decides whether a session works on its new connection, which is what ends an outage. Pure.
 
-A session proves itself by its first reply on a connection. Where it has asked nothing, a push or a second
-without a loss will do. Until then the session is in doubt: a connection lost now is a failed attempt, and
-requests that get no reply in time may be the fault of the reconnect. They are `lost` if other replies come
-after all, else `lost_in_outage`, and the outage is `silent`. On a first connection they are `lost` in any
-case: a server that never answers fails `messaging`.
+A session has worked with its first reply on a connection. If it sent no request, a push or a second without a
+loss is enough. Until then, a lost connection is a failed attempt, and the reconnect may be the reason for
+requests without a reply. These are `lost` if other replies come after all; otherwise they are
+`lost_in_outage` and the outage is `silent`. On a first connection they are always `lost`: a server that never
+answers fails `messaging`.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ NO_REPLY = "no reply in time on the new connection"
 
 
 class Proof:
-    """Whether one session works on its newest connection.
+    """Decides whether one session works on its newest connection.
 
     Attributes:
         pending: whether the session is established and has not worked yet.
@@ -41,21 +41,21 @@ class Proof:
         self._silenced: tuple[int, ...] = ()  # the latest of them; most sessions never have one
 
     def begin(self, now_ns: int) -> None:
-        """Start waiting for a sign that the session works: it is established."""
+        """Start waiting for a sign that the established session works."""
         self.pending, self.mute, self._since_ns = True, False, now_ns
 
     @property
     def asked(self) -> bool:
-        """Whether any request was sent that should be answered."""
+        """Whether any request was sent that expects a reply."""
         return self.mute or self._traffic.outstanding > 0
 
     @property
     def blamed(self) -> str:
-        """The item that requests without a reply count for if the connection ends now."""
+        """The item that counts requests without a reply if the connection ends now."""
         return "reconnect" if self.pending and self._attempts.outage is not None else "messaging"
 
     def signs(self) -> tuple[int, int]:
-        """Return what to compare before and after a message: the replies, and the pushes if these count."""
+        """Return the counts to compare before and after a message: replies, and pushes if they are a sign."""
         replies, pushes = self._traffic.signs()
         return replies, 0 if self.asked else pushes
 
@@ -63,8 +63,8 @@ class Proof:
         """Return whether the session has worked by now; if so, record it.
 
         Args:
-            now_ns: the time.
-            before: the signs before the message that was just handled; None if time alone has passed.
+            now_ns: time on the run's clock.
+            before: the signs before the message just handled; None if only time has passed.
         """
         replied = before is not None and any(
             now > then for now, then in zip(self.signs(), before, strict=True)
@@ -78,7 +78,7 @@ class Proof:
         return True
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Give up requests without a reply for the reply timeout; return what can be sent now, if steady."""
+        """Give up requests whose reply timeout is over; return what can be sent now, if steady."""
         before = self._traffic.outstanding
         if self._attempts.outage is None:
             sends = self._traffic.swept(now_ns, steady=steady)
@@ -98,7 +98,7 @@ class Proof:
         self._excuse()
 
     def end(self, now_ns: int) -> None:
-        """Stop waiting: a drop comes, or the run's end, or the server ended a connection that was mute."""
+        """Stop waiting: a drop or the end of the run comes, or the server ended a mute connection."""
         self.pending = False
         if self._timed_out:
             requests = counted(self._timed_out, "request")

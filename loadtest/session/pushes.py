@@ -1,14 +1,14 @@
-"""A session's pushes: what the server sends on its own, connection by connection. Pure.
+"""A session's pushes: messages that the server sends unrequested, connection by connection. Pure.
 
-What a push carries is checked: texts must be the session's own, intact and in order, numbers must go on
-without a gap.
+The content of a push is checked: texts must be the session's own, intact and in order; numbers must have no
+gaps.
 
-Where a rate is expected, lost pushes are noticed without numbers. A connection that works is one stretch, or
-several where drops that keep it open interrupt it. The time from a stretch's first push to its last, times
-the rate, says how many should have followed the first. For a server that pushes periodically this has no
-bias: neither the phase of its timer counts, nor a push that was due just after the stretch. The open times
-before the first push and after the last one count only for what they exceed one period by, so that a stream
-is seen to stop, or never to start. No verdicts here: `loadtest.verdict.push_rate` judges these counts.
+If a rate is expected, lost pushes are found without numbers. A working connection is one stretch, or several
+if drops interrupt it and keep it open. The time from a stretch's first push to its last, times the rate, is
+the number of pushes that should have followed the first. This is unbiased for a server that pushes
+periodically: neither the phase of its timer matters, nor a push due just after the stretch. The time before
+the first push and after the last one counts only beyond one period, which detects a stream that stops or
+never starts. No verdicts here: `loadtest.verdict.push_rate` judges these counts.
 """
 
 from loadtest.dialects.base import Dialect, Push
@@ -48,8 +48,8 @@ class Pushes:
 
     Args:
         about: the session.
-        dialect: of the application.
-        recorder: of the process.
+        dialect: dialect of the application.
+        recorder: recorder of the process.
         expected_per_s: pushes expected per second, 0 for none.
     """
 
@@ -96,13 +96,13 @@ class Pushes:
         self._last_sequence = -1  # the latest request whose text came in a push
 
     def began(self, now_ns: int) -> None:
-        """Begin a stretch: the session works, or reads again."""
+        """Begin a stretch: the session works or reads again."""
         self._following, self._last_ns = True, now_ns
         if self._expected_per_s:
             self._from_ns, self._first_ns, self._arrived = now_ns + SETTLING_NS, 0, 0
 
     def ended(self, now_ns: int) -> None:
-        """End the stretch, if there is one, by the tool's own doing: pushes were to come until now."""
+        """End the stretch, if there is one, because of the tool: pushes were expected until now."""
         if not self._following:
             return
         if self._flow:
@@ -113,7 +113,7 @@ class Pushes:
         self.lost()
 
     def lost(self) -> None:
-        """End the stretch, if there is one, with a lost connection, which explains a silence before it."""
+        """End the stretch, if any, because the connection was lost, which explains a silence before it."""
         self._following = False
         if self._first_ns and self._arrived:
             counts = self._recorder.counts
@@ -124,7 +124,7 @@ class Pushes:
         self._first_ns, self._from_ns = 0, _NEVER_NS
 
     def _owe(self, open_ns: int) -> None:
-        """Expect what an open time exceeds one period by."""
+        """Expect pushes for the part of an open time beyond one period."""
         owed = int((open_ns - EDGE_NS) / NS_PER_S * self._expected_per_s) - 1
         if owed > 0:
             self._recorder.counts["messaging.pushes_expected"] += owed
@@ -134,12 +134,12 @@ class Pushes:
         if gap_ns > self._silent_ns:
             self._recorder.counts["messaging.push_silences"] += 1
             example = f"for {gap_ns / NS_PER_S:.1f} s; {self._expected_per_s:g} per second are expected"
-            self._error("no push for long", now_ns, example)
+            self._error("no push for too long", now_ns, example)
 
     # Pushes.
 
     def received(self, push: Push, now_ns: int) -> None:
-        """Count a push and check what it carries."""
+        """Count a push and check its content."""
         self._recorder.counts["messaging.pushes"] += 1
         if self._following:
             self._gap(now_ns - self._last_ns, now_ns)
@@ -161,7 +161,7 @@ class Pushes:
             self._recorder.samples("push").append(int(delay_ns))
 
     def _first(self, now_ns: int) -> None:
-        """Begin to count with this push, unless the stretch is still settling."""
+        """Start counting with this push, unless the stretch is still settling."""
         self._flow = True
         if now_ns >= self._from_ns:
             self._owe(now_ns - self._from_ns)
@@ -188,7 +188,7 @@ class Pushes:
             missing = min(number - last - 1, MAX_PUSH_GAP)
             self._fault("missing", "push missing", now_ns, example, count=missing)
         else:
-            self._fault("duplicated", "push again or out of order", now_ns, example)
+            self._fault("duplicated", "push received twice or out of order", now_ns, example)
 
     def _fault(self, name: str, error: str, now_ns: int, example: str, *, count: int = 1) -> None:
         self._recorder.counts[f"messaging.pushes_{name}"] += count

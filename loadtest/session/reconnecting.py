@@ -1,22 +1,22 @@
 """A session's connection attempts and outages: a reconnect is a transaction. Pure.
 
-An outage begins when the connection is dropped or lost. All attempts until it ends belong to it, failed ones
-too. Its length is the time until the session was established again, but it has ended only once the session
-has worked on the new connection. A connection that is lost before that is one more failed attempt, and the
-backoff goes on where it was. So an outage ends in exactly one way:
+An outage begins when the connection is dropped or lost. All attempts until its end belong to it, including
+failed ones. Its length is the time until the session is established again, but it ends only once the session
+has worked on the new connection. A connection lost before that is another failed attempt, and the backoff
+continues where it was. So an outage ends in exactly one way:
 
-    resumed     the session was established again, and has worked
-    unproven    the next drop, or the run's end, came before the session had worked
+    resumed     the session was established again and has worked
+    unproven    the next drop or the end of the run came before the session had worked
     silent      the session was established again, but its requests got no reply in time
     gave_up     the backoff policy allows no further attempt
     forbidden   the close code of an attempt forbids reconnecting
-    overdue     at the run's end, three attempts or more had failed
-    unresolved  at the run's end, an attempt had failed, or had been without an answer for long
-    cut_short   the run ended before that
+    overdue     at the end of the run, three attempts or more had failed
+    unresolved  at the end of the run, an attempt had failed or had been unanswered for over 2 s
+    cut_short   the run ended before any of this
 
-Attempts outside an outage are those of a first connection and count for `connect`. Each ends as established
-(it has worked), unproven, failed, or cut off by the end of the run. Lengths and the time of each phase go to
-the recorder.
+Attempts outside an outage belong to a first connection and count for `connect`. Each ends as established (it
+has worked), unproven, failed, or cut off by the end of the run. The recorder gets the lengths and the time of
+each phase.
 """
 
 from typing import Any
@@ -67,7 +67,7 @@ class Attempts:
 
     Attributes:
         outage: the outage in progress; None if there is none.
-        token_rejected: whether the last attempt, or the connection that came of it, ended because the server
+        token_rejected: whether the last attempt, or the resulting connection, ended because the server
             rejected the token.
     """
 
@@ -143,7 +143,7 @@ class Attempts:
         self.log("attempt", now_ns, attempt=self._made)
 
     def token_awaited(self, waited_ns: int) -> None:
-        """Record the wait for the shared token: like the backoff's it is not the server's."""
+        """Record the wait for the shared token. Like the backoff, it is not the server's time."""
         self._awaits_token = False
         self._began_ns += waited_ns
         if self.outage is not None:
@@ -152,7 +152,7 @@ class Attempts:
     def opened(self, phases: Phases, now_ns: int) -> None:
         """Record an open WebSocket.
 
-        The attempt is dated from its first phase: time spent queued in the load generator is not part of it.
+        The attempt starts with its first phase: time spent queued in the load generator is not part of it.
         """
         self._phases = phases
         self._opened_ns = now_ns
@@ -161,13 +161,13 @@ class Attempts:
         self._reset_if("connected")
 
     def _reset_if(self, reached: Reset) -> None:
-        """Start the policy again if it does so with what the session has reached."""
+        """Restart the backoff if `Backoff.reset` names this state of the session."""
         if self._backoff.reset == reached:
             self._starts += 1
             self._retries = self._waits = 0
 
     def refused(self, refused: Refused, now_ns: int) -> float | None:
-        """Record an attempt that failed before the WebSocket was open; return as `failed` does."""
+        """Record an attempt that failed before the WebSocket was open; return the result of `failed`."""
         if refused.unreachable and self.outage is not None:  # a server that is down explains it
             self._count("unreachable")
         return self.failed(
@@ -188,9 +188,9 @@ class Attempts:
 
         Args:
             cause, phase, detail: what failed (`loadtest.events.Refused`).
-            now_ns: when.
-            code: with which the server closed the connection; it may forbid reconnecting.
-            retry_after_s: how long the server asks to stay away; 0 if it does not.
+            now_ns: time on the run's clock.
+            code: the server's close code, which may forbid reconnecting.
+            retry_after_s: seconds that the server asks clients to wait; 0 if it does not ask.
 
         Returns:
             Seconds to wait before the next attempt, or None to give up.
@@ -231,13 +231,13 @@ class Attempts:
             self.interrupted(now_ns)
 
     def lost(self, lost: Lost, now_ns: int, *, explained: bool, refusal: str = "") -> bool:
-        """Record that an established connection has ended, and the client did not end it.
+        """Record that an established connection has ended without the client ending it.
 
         Args:
             lost: how it ended.
-            now_ns: when.
-            explained: whether a drop or its silence explains it; if not, it is a loss.
-            refusal: the server's words, if it rejected the token before.
+            now_ns: time on the run's clock.
+            explained: whether a drop or its silence explains the end; otherwise it is a loss.
+            refusal: the server's message, if it rejected the token before.
 
         Returns:
             Whether the close code forbids reconnecting, which ends the session without an outage.
@@ -257,7 +257,7 @@ class Attempts:
     # Established, but not yet known to work (`loadtest.session.proof`).
 
     def established(self, now_ns: int, said: Established) -> bool:
-        """Take note that the session is established; return whether that may end an outage."""
+        """Record that the session is established; return whether that may end an outage."""
         self._established_ns = now_ns
         if said.session_id is not None:
             self._said = said
@@ -267,10 +267,10 @@ class Attempts:
         return self.outage is not None
 
     def said_again(self, said: Established, now_ns: int) -> None:
-        """Take note of what the server says later of an established session.
+        """Record the identity that the server sends later for an established session.
 
-        A first id is recorded: with the event that tells that the session has worked, or at once if that was
-        before. Another id than before is a matter of `persistence`; it is recorded if a resume says it too.
+        A first id is recorded with the event that the session has worked, or at once if that event came
+        before. A changed id is a matter of `persistence`; it is recorded if a resume confirms it.
         """
         if said.session_id is None or self._said.session_id is not None:
             return
@@ -280,7 +280,7 @@ class Attempts:
             self.log(NAMED, now_ns, **fields)
 
     def worked(self) -> None:
-        """Record that the established session has worked: its outage is over, the backoff starts anew."""
+        """Record that the established session has worked: its outage is over and the backoff restarts."""
         at_ns, outage = self._established_ns, self.outage
         if outage is None:
             self._count("established")
@@ -293,12 +293,12 @@ class Attempts:
         self._made = self._retries = self._waits = 0
 
     def lost_early(self) -> None:
-        """Take note that the connection was lost before the session had worked; `failed` records it."""
+        """Handle a connection lost before the session had worked; `failed` records it."""
         if self.outage is not None:
             self._recorder.outages_open += 1
 
     def unproven(self) -> None:
-        """End the attempts: a drop, or the run's end, came before the session had worked."""
+        """End the attempts: a drop or the end of the run came before the session had worked."""
         self._count("unproven")
         self.outage = None
         self._made = self._retries = 0
@@ -325,7 +325,7 @@ class Attempts:
         )
 
     def _identity_fields(self) -> dict[str, Any]:
-        """Return the id that the server gave, if it is another one than was recorded."""
+        """Return the id that the server gave, if it differs from the recorded one."""
         said = self._said
         if said.session_id is None or said.session_id == self._known_as:
             return {}
@@ -371,9 +371,9 @@ class Attempts:
     def _delay_s(self, least_s: float = 0.0) -> float | None:
         """Return the policy's next delay, or `least_s` if that is longer and obeyed; None to give up.
 
-        Unless `Backoff.reset` says otherwise, the delays go on from those before a connection that never
-        worked. An outage has all its attempts nevertheless: if a drop came too early for the session to work,
-        that is not the server's fault.
+        Unless `Backoff.reset` says otherwise, the delays continue from those before a connection that never
+        worked. An outage still has all its attempts: a drop that came too early for the session to work is
+        not the server's fault.
         """
         most = self._backoff.max_attempts
         if self._retries >= most:

@@ -1,9 +1,9 @@
-"""What a process records in memory during one interval: samples, counts, lifecycle, errors, gauges.
+"""A process's records of one interval, in memory: samples, counts, lifecycle, errors, gauges.
 
-Sessions write here on the hot path, so writing is an append or an addition. Once a second the engine swaps
+Sessions write here on the hot path, so a write is an append or an addition. Once a second the engine swaps
 the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until they are folded
 into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs per sample instead of 0.95 µs. The number of
-distinct errors is bounded; the rest grows with the events of one interval. No I/O and no clock here.
+distinct errors is bounded; everything else grows with the events of one interval. No I/O and no clock here.
 
 Counts are named `item.what`; `COUNTS` lists them.
 """
@@ -49,7 +49,7 @@ ROUND_TRIPS: Final = ("service", "after_resume", "waited", "stalled")
 
 
 def size_tag(size: int) -> str:
-    """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
+    """Return the tag for round trips with texts of this size in bytes, in runs whose sizes vary."""
     return f"service/{size}"
 
 
@@ -63,7 +63,7 @@ NAMES_LIMIT: Final = 100
 
 
 def name_tag(name: str) -> str:
-    """Return the tag of the round trips of requests with this name, which is one line of printable text."""
+    """Return the tag for round trips of requests with this name, which is one line of printable text."""
     return NAMED + _APART.sub(lambda one: f"%{ord(one[0]):02X}", name)
 
 
@@ -86,104 +86,104 @@ HANGING_NS: Final = 2 * NS_PER_S
 COUNTS: Final = {
     "connect.attempts": "attempts before a session's first establishment",
     "connect.established": "sessions established for the first time that then worked",
-    "connect.unproven": "such sessions that a drop or the run's end came to before they had worked",
-    "connect.failed": "such attempts that failed, among them connections lost before they worked",
+    "connect.unproven": "of these, sessions ended by a drop or the end of the run before they worked",
+    "connect.failed": "first attempts that failed, including connections lost before they worked",
     "connect.gave_up": "sessions that gave up before they were ever established",
-    "connect.cut_short": "such attempts that the run's end cut short",
-    "connect.unresolved": "such attempts that the run's end found without an answer for long",
-    "connect.upgrades": "upgrade requests sent, those in outages among them",
-    "connect.opened": "WebSockets opened, those in outages among them",
-    "connect.compressed": "of these, those on which client and server agreed to compress messages",
-    "connect.resets_sent": "of these, those on which the client compresses each message by itself",
-    "connect.resets_received": "of these, those on which the server compresses each message by itself",
-    "connect.passed_over": "connections made to another address of the host than was tried first",
-    "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
-    "connect.out_of_ports": "failed attempts because this process had no local port left",
-    "connect.out_of_files": "failed attempts because this process could open no more files",
+    "connect.cut_short": "first attempts cut short by the end of the run",
+    "connect.unresolved": "first attempts still unanswered after 2 s when the run ended",
+    "connect.upgrades": "upgrade requests sent, including those in outages",
+    "connect.opened": "WebSockets opened, including those in outages",
+    "connect.compressed": "of these, connections on which client and server agreed to compress messages",
+    "connect.resets_sent": "of these, connections on which the client compresses each message separately",
+    "connect.resets_received": "of these, connections on which the server compresses each message separately",
+    "connect.passed_over": "connections to an address of the host other than the first one tried",
+    "connect.retry_after": "failed attempts after which the client waited for the server's Retry-After",
+    "connect.out_of_ports": "attempts that failed because this process had no local ports left",
+    "connect.out_of_files": "attempts that failed because this process had no file descriptors left",
     "messaging.planned": "messages that fell due",
     "messaging.sent": "requests sent",
-    "messaging.early": "of these, requests sent before they fell due: 0.15 ms at most, and only under load",
-    "messaging.queued": "messages that fell due in an outage and wait for its end",
-    "messaging.released": "messages that waited for an outage's end, and it came",
+    "messaging.early": "of these, requests sent early: by at most 0.15 ms, and only under load",
+    "messaging.queued": "messages that fell due in an outage and were queued until its end",
+    "messaging.released": "queued messages sent after the outage",
     "messaging.missed": "messages that fell due in an outage and were not sent",
-    "messaging.answered": "requests answered by their own intact reply, once, in order, in time",
+    "messaging.answered": "requests that got their own intact reply once, in order and in time",
     "messaging.failed": "requests that the server answered with an error",
-    "messaging.broken_off": "requests whose streamed reply began and did not go on",
-    "messaging.unanswerable": "requests that get no reply",
+    "messaging.broken_off": "requests whose streamed reply stopped before its end",
+    "messaging.unanswerable": "requests that expect no reply",
     "messaging.unchecked": "replies without a text to check",
-    "messaging.unnamed": "of these, replies that name no request: each was taken for the oldest one's",
-    "messaging.unnamed_ends": "connections with such replies that the tool ended",
-    "messaging.arrears": "of these, connections whose replies had been fewer than the requests for long",
+    "messaging.unnamed": "of these, replies that name no request: each was matched to the oldest request",
+    "messaging.unnamed_ends": "connections with such replies, ended by the tool",
+    "messaging.arrears": "of these, connections whose replies had long been fewer than their requests",
     "messaging.rejections": "times the server rejected the token of an established session",
-    "messaging.other_sent": "other messages sent by the dialect: greetings, heartbeats, answers",
-    "messaging.drop_sent": "messages sent by drops, besides the requests",
-    "messaging.drop_answers": "messages left aside during drops, as they may answer what a drop sent",
-    "messaging.wire_sent": "whole messages sent on connections: requests, others, and those of drops",
-    "messaging.wire_received": "whole messages received on connections, whatever they say",
-    "messaging.late": "replies after the reply timeout",
+    "messaging.other_sent": "other messages sent by the dialect, such as greetings and heartbeats",
+    "messaging.drop_sent": "messages sent by drops, in addition to the requests",
+    "messaging.drop_answers": "messages received during drops, not judged: possible replies to the drops",
+    "messaging.wire_sent": "whole messages sent: requests, other messages and messages of drops",
+    "messaging.wire_received": "whole messages received, of any kind",
+    "messaging.late": "replies that came after the reply timeout",
     "messaging.lost": "requests without reply on a healthy connection",
-    "messaging.lost_in_outage": "requests whose connection went before the reply",
+    "messaging.lost_in_outage": "requests whose connection ended before the reply",
     "messaging.recovered": "replies that came on a later connection",
-    "messaging.unfinished": "requests still under way when the session was stopped",
-    "messaging.hanging": "of both, requests that had been without a reply for long by then",
-    "messaging.duplicated": "replies that came again",
-    "messaging.reordered": "replies after that of a later request",
-    "messaging.corrupted": "replies whose text is not that of the request",
+    "messaging.unfinished": "requests still outstanding when the session was stopped",
+    "messaging.hanging": "requests outstanding for over 2 s when their connection or session ended",
+    "messaging.duplicated": "replies received more than once",
+    "messaging.reordered": "replies received after the reply to a later request",
+    "messaging.corrupted": "replies whose text differs from the request's",
     "messaging.foreign": "replies with another session's text",
-    "messaging.unmatched": "replies to nothing that was asked",
+    "messaging.unmatched": "replies that match no known request",
     "messaging.unreadable": "messages that the dialect does not know",
-    "messaging.script_failed": "failures that scripts reported, and pushes that they awaited in vain",
+    "messaging.script_failed": "failures reported by scripts, and pushes that scripts awaited but never got",
     "messaging.pushes": "pushes received",
-    "messaging.pushes_missing": "numbers skipped in a connection's pushes",
-    "messaging.pushes_duplicated": "pushes whose number was not new",
-    "messaging.pushes_reordered": "pushes with the text of an earlier request than the push before",
-    "messaging.pushes_altered": "pushes with an altered text of their session",
+    "messaging.pushes_missing": "numbers missing from a connection's pushes",
+    "messaging.pushes_duplicated": "pushes received twice or out of order, by their numbers",
+    "messaging.pushes_reordered": "pushes with the text of an earlier request than the previous push",
+    "messaging.pushes_altered": "pushes with an altered text",
     "messaging.pushes_foreign": "pushes with another session's text",
-    "messaging.pushes_unmarked": "pushes with a text that bears no mark, so there was nothing to check",
+    "messaging.pushes_unmarked": "pushes without a marked text, so not checked",
     "messaging.pushes_expected": "pushes due at the expected rate while pushes were counted",
-    "messaging.pushes_arrived": "pushes received in that time",
-    "messaging.push_stretches": "stretches of connections over which pushes were counted",
-    "messaging.push_silences": "times no push came for far longer than the expected rate allows",
+    "messaging.pushes_arrived": "of these, pushes received",
+    "messaging.push_stretches": "periods in which pushes were counted",
+    "messaging.push_silences": "gaps between pushes far longer than the expected rate allows",
     "reconnect.outages": "outages begun",
-    "reconnect.resumed": "outages ended by a resume: the session was established again, and worked",
-    "reconnect.unproven": "outages whose new connection was dropped, or met the run's end, before it worked",
-    "reconnect.hanging": "requests on new connections, without a reply for over 2 s when these were dropped",
-    "reconnect.silent": "outages whose new connection did not answer within the reply timeout",
+    "reconnect.resumed": "outages ended by a resume: the session was established again and worked",
+    "reconnect.unproven": "outages whose new connection a drop or the end of the run ended before it worked",
+    "reconnect.hanging": "requests on new connections, outstanding for over 2 s when the next drop came",
+    "reconnect.silent": "outages whose new connection answered no request within the reply timeout",
     "reconnect.attempts": "attempts in outages",
     "reconnect.failed": "failed attempts in outages",
-    "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
-    "reconnect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
-    "reconnect.out_of_ports": "failed attempts because this process had no local port left",
-    "reconnect.out_of_files": "failed attempts because this process could open no more files",
-    "reconnect.gave_up": "outages ended by giving up",
-    "reconnect.forbidden": "outages whose close code forbids reconnecting",
-    "reconnect.cut_short": "outages that the run's end cut short before an attempt had failed",
-    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt, or a long one",
-    "reconnect.overdue": "outages that the run's end found with three failed attempts or more",
-    "stability.barred": "sessions ended by a loss whose close code forbids reconnecting",
+    "reconnect.unreachable": "attempts that failed because no server was listening",
+    "reconnect.retry_after": "failed attempts after which the client waited for the server's Retry-After",
+    "reconnect.out_of_ports": "attempts that failed because this process had no local ports left",
+    "reconnect.out_of_files": "attempts that failed because this process had no file descriptors left",
+    "reconnect.gave_up": "outages in which the client gave up",
+    "reconnect.forbidden": "outages ended by a close code that forbids reconnecting",
+    "reconnect.cut_short": "outages cut short by the end of the run before any attempt failed",
+    "reconnect.unresolved": "outages cut short by the run's end after a failed attempt or one of over 2 s",
+    "reconnect.overdue": "outages with three failed attempts or more when the run ended",
+    "stability.barred": "sessions that lost their connection with a close code that forbids reconnecting",
     "persistence.checked": "resumes whose identity was compared",
-    "persistence.identity_changed": "resumes into another session",
+    "persistence.identity_changed": "resumes that became another session",
     "persistence.histories": "resumes whose restored history was compared",
-    "persistence.history_missing": "resumes that owed a history and brought none",
-    "persistence.acknowledged": "acknowledged requests that those histories had to hold",
+    "persistence.history_missing": "resumes that should have restored a history and restored none",
+    "persistence.acknowledged": "acknowledged requests that should have been in these histories",
     "persistence.missing": "acknowledged requests missing from a restored history",
     "persistence.redelivered": "replies delivered again after a resume",
-    "persistence.repeated": "requests that stand in a restored history twice",
-    "persistence.reordered": "requests that stand in a restored history after a later one",
+    "persistence.repeated": "requests that appear twice in a restored history",
+    "persistence.reordered": "requests that appear after a later one in a restored history",
     "persistence.altered": "altered texts in restored histories",
-    "persistence.foreign": "another session's texts in restored histories",
+    "persistence.foreign": "texts of another session in restored histories",
     "cleanup.close_watched": "connections closed by `close` drops, watched until TCP ends",
-    "cleanup.close_closed": "of these, those whose TCP the server ended in time",
-    "cleanup.close_not_closed": "of these, those that the server left open",
-    "cleanup.close_cut_short": "of these, those whose time was not up when the run ended",
-    "cleanup.close_unresolved": "of these, those that the server had left open for long by then",
+    "cleanup.close_closed": "of these, connections that the server ended in time",
+    "cleanup.close_not_closed": "of these, connections that the server left open",
+    "cleanup.close_cut_short": "of these, connections whose time was not up when the run ended",
+    "cleanup.close_unresolved": "of these, connections that had been open for over 2 s by then",
     "cleanup.half_open_watched": "half-open connections, watched until TCP ends",
-    "cleanup.half_open_closed": "of these, those that the server closed in time",
-    "cleanup.half_open_late": "of these, those that the server had not closed in time, or closed later",
-    "cleanup.half_open_not_closed": "of these, those that the server left open as long as watched",
-    "cleanup.half_open_cut_short": "of these, those whose time was not up when the run ended",
-    "cleanup.half_open_full_time": "half-open connections whose full time was up before the run ended",
-    "latency.clamped": "samples beyond the histograms' range, counted at its end",
+    "cleanup.half_open_closed": "of these, connections that the server closed in time",
+    "cleanup.half_open_late": "of these, connections that the server closed too late or not by the run's end",
+    "cleanup.half_open_not_closed": "of these, connections still open when their watch ended",
+    "cleanup.half_open_cut_short": "of these, connections whose time was not up when the run ended",
+    "cleanup.half_open_full_time": "half-open connections whose time was up before the run ended",
+    "latency.clamped": "samples above the histogram range, counted as its highest value",
 }
 """All counts with their meaning, except `drops.KIND`, `losses.CAUSE` and `closes.CODE`: close frames sent."""
 
@@ -199,16 +199,16 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of events.jsonl: an event in a session's life. Fields that do not apply are left out.
 
     Args:
-        at_ns: nanoseconds since the run's start.
-        event: `attempt`, `connected`, `failed`, `dropped`, `ended` (a connection that its drop was to keep),
-            `lost`, `resumed`, or `named` (the server said its first id of a session that was up).
-            `connected` and `resumed` come once the session has worked, and are dated from when it was
+        at_ns: nanoseconds since the run's start. event: `attempt`, `connected`, `failed`, `dropped`, `ended`
+        (a connection that its drop should have kept
+            open), `lost`, `resumed`, or `named` (the server sent its first id for a session that was up).
+            `connected` and `resumed` come once the session has worked, but carry the time when it was
             established.
         session: session id.
-        user: name of its user class, in runs of several.
-        known_as: the session id that the server gave, where it is another one; with the first event after it
-            was said, which for a connection lost before the session had worked is `failed`.
-        reassigned: whether the server said that this is not the id it was asked for.
+        user: name of its user class, in runs with several.
+        known_as: the session id that the server gave, if it differs; in the first event after the server sent
+            it, which is `failed` for a connection lost before the session had worked.
+        reassigned: whether the server said that this is not the id requested.
         kind: kind of the drop.
         ordinal: number of the drop within the session, from 0.
         storm: number of the storm that the drop belongs to, from 0.
@@ -220,7 +220,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
         detect_ns: part of the outage until the client noticed.
-        wait_ns: sum of the outage's waits: backoff delays, and the time for the token that sessions share.
+        wait_ns: sum of the outage's waits: backoff delays and the time for the shared token.
         dns_ns, tcp_ns, proxy_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if
             skipped.
         resume_ns: from the open WebSocket until the session was established.
@@ -253,7 +253,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrorTally(Struct, kw_only=True):
-    """How often one error occurred, with its first occurrence; below zero if it was taken back more often."""
+    """How often one error occurred, with its first occurrence. Negative if more often taken back."""
 
     item: str
     error: str
@@ -265,7 +265,7 @@ class ErrorTally(Struct, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Interval:
-    """What one process recorded in one interval; times in nanoseconds since the run's start."""
+    """Everything that one process recorded in one interval. Times in nanoseconds since the run's start."""
 
     start_ns: int
     stop_ns: int = 0
@@ -281,11 +281,11 @@ class Recorder:
     """The current interval of one process, and the state that outlives intervals.
 
     Attributes:
-        planned, sent, early, answered: counts of `messaging` that each message may add to, as plain numbers
-            until somebody asks for `counts`.
+        planned, sent, early, answered: counts of `messaging` that each message may add to, kept as plain
+            numbers until `counts` is read.
         population: sessions by state name.
-        outages_open: sessions in an outage now, without those that are established again.
-        ending: whether the run's end has begun: what ends from then on is not counted.
+        outages_open: sessions in an outage now, except those established again.
+        ending: whether the end of the run has begun: connections that end from then on are not counted.
         has_read: whether a dialect has read a message without raising.
         reads_raised: messages at which a dialect raised.
     """
@@ -321,7 +321,7 @@ class Recorder:
         return self._interval.counts
 
     def _count(self, interval: Interval) -> None:
-        """Move what was counted in plain numbers to where all counts are."""
+        """Move the counts kept as plain numbers to the other counts."""
         if self.planned or self.sent or self.answered:
             for name in ("planned", "sent", "early", "answered"):
                 if count := getattr(self, name):
@@ -338,11 +338,11 @@ class Recorder:
         self.send_slip.append(abs(slip_ns))
 
     def sized(self, size: int) -> array[int]:
-        """Return the array to append round trips to whose texts have this size; see `samples`."""
+        """Return the array for round trips with texts of this size; see `samples`."""
         return self._interval.samples.setdefault(size_tag(size), array("q"))
 
     def named(self, name: str) -> array[int]:
-        """Return the array to append round trips to whose requests have this name; see `samples`."""
+        """Return the array for round trips of requests with this name; see `samples`."""
         named = self._interval.named
         found = named.get(name)
         if found is None:
@@ -372,13 +372,13 @@ class Recorder:
             tally.count += 1
 
     def take_back(self, outcome: str, error: str, session: str, at_ns: int) -> None:
-        """Take back the outcome of a message, and the error that told it, as another outcome replaces it.
+        """Take back the outcome of a message and its error, because another outcome replaces it.
 
         Args:
-            outcome: as it was counted.
-            error: as it was told, perhaps in an earlier interval; empty if it was none.
-            session: whose message.
-            at_ns: when.
+            outcome: the outcome as counted.
+            error: the error as recorded, perhaps in an earlier interval; empty if there was none.
+            session: id of the message's session.
+            at_ns: time of the message.
         """
         self.counts[f"messaging.{outcome}"] -= 1
         if error:

@@ -1,8 +1,8 @@
-"""Check of texts that come back: in replies, in pushes, in restored histories. Pure.
+"""Checks texts that come back in replies, pushes and restored histories. Pure.
 
-A text bears the mark of its request (`loadtest.dialects.marks`), so that it shows whose it is and whether it
-is intact. A reply may say more than its request's text: a chat server quotes. So it may hold earlier texts of
-its own session, whole or in part, but no later one: that would be another reply's.
+A text carries the mark of its request (`loadtest.dialects.marks`), which shows the session it belongs to and
+whether it is intact. A reply may contain more than its request's text, because chat servers quote. So it may
+contain earlier texts of its session, whole or in part, but no later one, which would belong to another reply.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ _BESIDE = 60
 
 
 def flaw_of_reply(reply: Reply, sequence: int, about: DialectSession) -> Outcome | None:
-    """Return what is wrong with the text of a reply to this request, None if it holds the request's own.
+    """Return the flaw of a reply's text, None if it contains the text of its request.
 
     Raises:
-        AttributeError, TypeError: the text is none.
+        AttributeError, TypeError: the reply's text is not a str.
     """
     text: Any = reply.text  # given by a user's dialect
     if text is None:
@@ -34,11 +34,11 @@ def flaw_of_reply(reply: Reply, sequence: int, about: DialectSession) -> Outcome
 
 
 def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, str]:
-    """Check a text that came without being asked for: in a restored history, or in a push.
+    """Check a text in a restored history or a push.
 
     Returns:
-        The sequence numbers of this session's own texts in it, each once, what is wrong with it if anything
-        is, and an example of that. A text without a mark of this run has nothing to check.
+        The sequence numbers of this session's texts in it, without duplicates; the flaw, if any; an example
+        of the flaw. A text without a mark of this run is not checked.
     """
     foreign = about.marker.foreign_part(text)
     if foreign is not None:
@@ -49,30 +49,30 @@ def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, 
         sent = about.text(sequence)
         times = text.count(sent)
         if times != 1:
-            example = f"it holds its text {times} times" if times else difference(sent, text)
+            example = f"it contains its text {times} times" if times else difference(sent, text)
             return own, Flaw.ALTERED, f"request {sequence}: {example}"
     return own, None, ""
 
 
 def numbered(sequence: int, name: str) -> str:
-    """Name a request for people.
+    """Return a request's name for people.
 
     Args:
         sequence: its number.
-        name: of its type of message, empty if it has none.
+        name: name of its type of message, empty if it has none.
     """
     return f"request {sequence} ({name})" if name else f"request {sequence}"
 
 
 def flawed(reply: Reply | Failed, sequence: int, name: str, detail: str, about: DialectSession | None) -> str:
-    """Return the example of a reply with a flaw: what it answers, and what is wrong with it.
+    """Return the example for a reply with a flaw: its request, and what is wrong.
 
     Args:
         reply: the reply.
         sequence: of the request; -1 if it names none.
         name: of the request's type of message.
-        detail: the server's words, if the reply is an error.
-        about: the session, if the reply's text is not that of the request.
+        detail: the server's message, if the reply is an error.
+        about: the session, if the reply's text differs from the request's.
     """
     if isinstance(reply, Failed) and reply.sequence == SESSION:
         return f"{SESSION}: {detail}"
@@ -87,6 +87,6 @@ def flawed(reply: Reply | Failed, sequence: int, name: str, detail: str, about: 
 
 
 def out_of_order(late: int, early: int, about: DialectSession) -> str:
-    """Return the example of a request that came after a later one, with the beginnings of both texts."""
+    """Return the example for a request that came after a later one, with the beginnings of both texts."""
     texts = [f'"{about.text(sequence)[:_BESIDE]}"' for sequence in (late, early)]
     return f"request {late} after request {early}: {' after '.join(texts)}"

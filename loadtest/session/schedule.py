@@ -1,11 +1,12 @@
 """When things are due: the pace of messages and the backoff of reconnect attempts.
 
 Both are pure functions of a seed and counters (session, message, attempt) and do not depend on earlier
-events. So the same seed gives the same plan on every revision and every worker, and no session holds the
-state of a random generator (2.5 KiB for Python's own). Uniform draws are BLAKE2b hashes of the labels.
+events. So the same seed gives the same plan on every revision and every worker, and no session stores the
+state of a random generator (2.5 KiB for Python's). Uniform draws are BLAKE2b hashes of the labels.
 
-The pace is an open loop: messages are sent while replies are outstanding, as Schroeder, Wierman and
-Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006) recommend; `closed` is for measuring cost.
+The pace is an open loop: messages are sent while replies are outstanding, as recommended by Schroeder,
+Wierman and Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006). `closed` is for measuring CPU
+cost.
 """
 
 import math
@@ -56,9 +57,9 @@ class Pace:
 
     Args:
         rate: messages per second per session, 0 for none. Ignored by `closed`.
-        arrivals: `constant` (even gaps, each session with its own phase), `poisson` (exponential gaps), or
+        arrivals: `constant` (even gaps, each session at a different phase), `poisson` (exponential gaps), or
             `closed` (the next message as soon as the last is answered, so one outstanding request).
-        seed: of the run.
+        seed: seed of the run.
     """
 
     rate: float
@@ -107,13 +108,14 @@ class Backoff:
         factor: growth of the delay from attempt to attempt; 1 for a constant delay.
         cap_s: longest delay in seconds.
         jitter: `none`, `full` or `equal`.
-        max_attempts: attempts before giving up, without the first attempt of a first connection; 0 never
+        max_attempts: attempts before giving up, not counting the first attempt of a session; 0 never
             reconnects.
-        reset: when delays and attempts count from the start again: once the session has `worked`, once it is
-            `established`, or once the WebSocket is open (`connected`), as many clients do. Such a client
-            reconnects at the base delay, for ever, to a server that lets it in and closes at once.
-        retry_after: whether a server's Retry-After is obeyed, as far as it is longer; browsers ignore it.
-        seed: of the run.
+        reset: when delays and attempts start over: once the session has `worked`, once it is `established`,
+        or
+            once the WebSocket is open (`connected`), as in many clients. Such a client reconnects forever at
+            the base delay to a server that accepts it and closes at once.
+        retry_after: whether to obey a server's Retry-After if it is longer; browsers ignore it.
+        seed: seed of the run.
     """
 
     base_s: float = 1.0
@@ -145,9 +147,9 @@ class Backoff:
         """Return the seconds to wait before this attempt (from 1), or None to give up.
 
         Args:
-            attempt: since the policy last started.
+            attempt: number of the attempt since the policy last started.
             session: number of the session.
-            outage: how often the policy has started for this session.
+            outage: number of times the policy has started for this session.
         """
         if attempt > self.max_attempts:
             return None
@@ -167,18 +169,18 @@ class Backoff:
 
     @property
     def _habits(self) -> str:
-        """The arguments that are written only if they are not the defaults: plans of older runs lack them."""
+        """Arguments that are written only if they differ from the defaults: plans of older runs lack them."""
         reset = "" if self.reset == "worked" else f",reset={self.reset}"
         return reset if self.retry_after == "obey" else f"{reset},retry_after={self.retry_after}"
 
 
 def _exact(number: float) -> str:
-    """Write a number so that reading it gives the same value; int and float give the same text."""
+    """Return a number as text that parses to the same value; equal ints and floats give the same text."""
     return repr(float(number)).removesuffix(".0")
 
 
 def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
-    """Read a policy as `--ws-backoff` takes it: `none`, `constant(2)`, `exponential(1,2,8,full)`.
+    """Parse a policy in the form of `--ws-backoff`: `none`, `constant(2)`, `exponential(1,2,8,full)`.
 
     Arguments are given by position (base, factor, cap, jitter, max_attempts), then by name; `reset` and
     `retry_after` by name only.

@@ -1,7 +1,7 @@
-"""A script: the tasks that each session of a user class runs, and what these tasks are given. Pure.
+"""A script: the tasks that each session of a user class runs, and the messages they receive. Pure.
 
-`loadtest.locust_plugin.scripts` makes a Script from a user class, `loadtest.engine.script_runner` runs it,
-one run for each session, and `loadtest.session.scripted_traffic` handles its messages.
+`loadtest.locust_plugin.scripts` creates a Script from a user class, `loadtest.engine.script_runner` runs it
+once for each session, and `loadtest.session.scripted_traffic` handles its messages.
 """
 
 import random
@@ -21,12 +21,12 @@ Task = Callable[..., Any]
 
 
 class Message(Struct, frozen=True):
-    """A message of the server, as a script gets it.
+    """A message from the server, as a script receives it.
 
     Args:
-        read: what the dialect read: a Reply, a StreamPart or a Push.
-        data: the whole message, in which there may be more than that.
-        at_s: when it came, in seconds of Unix time.
+        read: the message as read by the dialect: a Reply, a StreamPart or a Push.
+        data: the whole message as received.
+        at_s: when it arrived, in seconds of Unix time.
     """
 
     read: Incoming
@@ -43,7 +43,7 @@ class Message(Struct, frozen=True):
         """Return the message, decoded from JSON.
 
         Raises:
-            msgspec.MsgspecError: it is no JSON.
+            msgspec.MsgspecError: the message is not JSON.
         """
         return msgspec.json.decode(self.data)
 
@@ -54,11 +54,11 @@ class Tasks:
 
     Args:
         name: of the class.
-        tasks: coroutine functions and further Tasks, each as often as its weight says, or in their order.
-        in_order: whether they run one after the other, as those of a SequentialTaskSet.
-        wait_s: returns the seconds to wait after a task; takes an object that stands for the user.
+        tasks: coroutine functions and nested Tasks, each repeated by its weight, or in order.
+        in_order: whether they run one after the other, as in a SequentialTaskSet.
+        wait_s: returns the seconds to wait after a task; takes an object that represents the user.
         on_start: runs once before the first task; None if there is none.
-        new: returns what stands for `self` in the tasks; takes the user or the TaskSet around it.
+        new: returns the `self` of the tasks; takes the user or the TaskSet around it.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Script:
     """The script of a user class.
 
     Args:
-        tasks: of the class.
-        weights: of its tasks by name, as the plan of a run has them.
+        tasks: tasks of the class.
+        weights: weights of its tasks by name, for the plan of a run.
         leave: the exception by which a task leaves its TaskSet.
     """
 
@@ -85,9 +85,9 @@ class Script:
 
 
 def drawing_from(function: Callable[[Any], float], generator: random.Random) -> Callable[[Any], float]:
-    """Return a function that draws from this generator wherever it used the module `random`.
+    """Return a copy of a function that draws from this generator instead of the module `random`.
 
-    So the waits of a session follow from the run's seed, also those of Locust's `between`.
+    So the waits of a session follow from the run's seed, including those of Locust's `between`.
     """
     if not isinstance(function, types.FunctionType) or function.__globals__.get("random") is not random:
         return function

@@ -1,9 +1,9 @@
-"""The messages of a session that runs a script: asked for by its tasks, and told to them. Pure.
+"""The messages of a session that runs a script: sent by its tasks and reported to them. Pure.
 
-A script's requests are in the same ledger as planned ones, with the same outcomes, histograms and checks. Two
-things differ. A script may send a body without the marked text of its request; its reply is then not compared
-with a text, and no history need hold it. And a script waits: for its reply, for the parts of one, for a push.
-A `Waiter` is told how that ended, in the same step in which the books have it.
+A script's requests are in the same ledger as planned requests, with the same outcomes, histograms and checks.
+Two things differ. First, a script may send a body without the marked text of its request. Its reply is then
+not compared with a text, and no history need contain it. Second, a script waits: for a reply, for its parts,
+for a push. A `Waiter` learns the outcome in the same step that records it in the ledger.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from loadtest.session.traffic import Traffic
 
 
 class Waiter(Protocol):
-    """A request's call in a script."""
+    """A script's call that waits for a reply."""
 
     timeout_ns: int | None
     """How long a reply may take without a sign of life, in nanoseconds; None for the run's timeout."""
@@ -41,7 +41,7 @@ class Waiter(Protocol):
         """Take the reply, or the end of a streamed one."""
 
     def interrupted(self, error: ScriptInterrupted) -> None:
-        """Take note that there will be no reply."""
+        """Handle the interruption: there will be no reply."""
 
 
 class Listener(Protocol):
@@ -51,11 +51,11 @@ class Listener(Protocol):
         """Take a push."""
 
     def dropped(self) -> None:
-        """Take note that the connection has ended."""
+        """Handle the end of the connection."""
 
 
 class ScriptedLedger(Ledger):
-    """A ledger that knows requests without a marked text: nothing on the wire shows which they were."""
+    """A ledger that allows requests without a marked text, which nothing on the wire identifies."""
 
     __slots__ = ("unmarked",)
 
@@ -64,7 +64,7 @@ class ScriptedLedger(Ledger):
         self.unmarked = Ranges()
 
     def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
-        """Record a reply; a history need not hold a request without a mark."""
+        """Record a reply; a history need not contain a request without a mark."""
         if not self.unmarked or flaw is not None or sequence not in self.unmarked:
             return super().answered(sequence, flaw, ordered=ordered)
         late = sequence < self.highest
@@ -85,11 +85,11 @@ class ScriptedLedger(Ledger):
 
 
 class ScriptedTraffic(Traffic):
-    """One session's messages, a script's among them.
+    """One session's messages, including those of a script.
 
     Attributes:
-        received: the message that is being read.
-        received_at_s: when it came, in seconds of Unix time.
+        received: the message being read.
+        received_at_s: when it arrived, in seconds of Unix time.
         listener: the session's script.
     """
 
@@ -127,7 +127,7 @@ class ScriptedTraffic(Traffic):
     # Out.
 
     def take_text(self, *, talking: bool = True) -> str:
-        """Return the marked text of a request that the script will send; not at once unless `talking`."""
+        """Return the marked text of a request that the script will send, at once only if `talking`."""
         sequence = self._ledger.next_sequence
         self._ledger.next_sequence += 1
         self._taken.add(sequence)
@@ -141,14 +141,14 @@ class ScriptedTraffic(Traffic):
         Args:
             body: str or bytes, a function of session and sequence number that returns one or a
                 `loadtest.Request`, or None for the request of the dialect.
-            name: of this type of message.
-            waiter: the call that waits for the reply; None if there will be none.
-            now_ns: the time.
-            fixed: whether the message may have a text that was taken for it; not if it may be repeated.
+            name: name of this type of message.
+            waiter: the call that waits for the reply; None if no reply is expected.
+            now_ns: time on the run's clock.
+            fixed: whether the message may contain a text taken earlier; False if it may be repeated.
 
         Raises:
             TypeError: the body is something else.
-            ValueError: its text has been sent already, or may not be sent now.
+            ValueError: its text was already sent, or must not be sent now.
             Dropped: planned messages have overtaken its text, which waited for the session to be established.
         """
         ledger, recorder = self._ledger, self._recorder
@@ -191,7 +191,7 @@ class ScriptedTraffic(Traffic):
         return head in data if isinstance(data, str) else head.encode() in data
 
     def _mark_in(self, data: Data, *, fixed: bool) -> tuple[int, bool]:
-        """Return the sequence number for a fixed message, and whether it has the marked text of it."""
+        """Return a message's sequence number, and whether the message contains its marked text."""
         marker = self._about.marker
         if isinstance(data, str):
             own = marker.sequence_of(data)
@@ -201,12 +201,12 @@ class ScriptedTraffic(Traffic):
             return self._ledger.next_sequence, False
         if not fixed:
             raise ValueError(
-                "a call with again=True must not be given a text of session.text(), which may be sent only "
-                "once: give a loadtest.Template, or a function of session and sequence"
+                "with again=True, the body must not contain a text of session.text(), which may be sent only "
+                "once: pass a loadtest.Template, or a function of session and sequence"
             )
         if own not in self._taken:
             raise ValueError(
-                f"the text of request {own} was sent before: call session.text() for each message"
+                f"the text of request {own} was already sent: call session.text() for each message"
             )
         if own < self._newest and own in self._waited:
             raise Dropped
@@ -218,7 +218,7 @@ class ScriptedTraffic(Traffic):
         return own, True
 
     def _forget(self, sequence: int) -> Waiter | None:
-        """Return the call that waited for a reply, if there is one."""
+        """Remove and return the call that waits for a reply, if there is one."""
         if self._bodies:
             self._bodies.pop(sequence, None)
         return self._waiters.pop(sequence, None)
@@ -230,7 +230,7 @@ class ScriptedTraffic(Traffic):
     # In.
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Record a reply, and give it to the call that waits for it; see `Traffic.replied`."""
+        """Record a reply, and pass it to the call that waits for it; see `Traffic.replied`."""
         sequence = reply.sequence if reply.sequence.__class__ is int else self._number(reply.sequence)
         given, unmarked = reply, self._ledger.unmarked
         if reply.text is not UNSET and unmarked and sequence in unmarked:
@@ -250,7 +250,7 @@ class ScriptedTraffic(Traffic):
         return sends
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Record an error reply, and give it to the call that waits for it; see `Traffic.failed`."""
+        """Record an error reply, and pass it to the call that waits for it; see `Traffic.failed`."""
         sequence = self._number(failed.sequence)
         sends = super().failed(failed, now_ns, steady=steady)
         waiter = self._forget(sequence)
@@ -267,7 +267,7 @@ class ScriptedTraffic(Traffic):
             waiter.part(Message(part, self.received, self.received_at_s))
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
-        """Record a message that asks for nothing to be sent; a push is for the script."""
+        """Record a message that requires no answer; a push goes to the script."""
         super().heard(incoming, now_ns)
         if isinstance(incoming, Push):
             self.listener.pushed(Message(incoming, self.received, self.received_at_s))
@@ -275,7 +275,7 @@ class ScriptedTraffic(Traffic):
     # What does not come.
 
     def _expired(self, now_ns: int) -> list[tuple[int, Sent, Outcome]]:
-        """Give up the requests that are overdue, by their own timeouts where these were given."""
+        """Give up overdue requests, by their own timeouts where given."""
         usual_ns, since_ns = self._config.reply_timeout_ns, self._steady_since_ns
         overdue = [
             sequence
@@ -300,13 +300,13 @@ class ScriptedTraffic(Traffic):
         return usual_ns if waiter is None or waiter.timeout_ns is None else waiter.timeout_ns
 
     def named(self, sequence: int, name: str = "") -> str:
-        """Return a request as text that can be found in a server's log, if it has a marked text."""
+        """Return a request as text to search for in a server's log, if it has a marked text."""
         if sequence in self._ledger.unmarked:
             return numbered(sequence, name)
         return super().named(sequence, name)
 
     def disconnected(self, now_ns: int) -> None:
-        """Give up the outstanding requests, and tell the script."""
+        """Give up the outstanding requests, and notify the script."""
         super().disconnected(now_ns)
         self._waited.update(self._taken)
         waiters = [*self._waiters.values()]
@@ -325,7 +325,7 @@ def _function(body: Any) -> Any:
 
 
 def _opened(made: object, name: str, *, answered: bool) -> tuple[Data, str]:
-    """Return the message and the name of what a function has returned."""
+    """Return the message that a function of the script returned, and its name."""
     if isinstance(made, Request):
         if answered and not made.replies:
             raise ValueError("the body is a loadtest.Request with replies=False: use session.send()")
@@ -336,7 +336,7 @@ def _opened(made: object, name: str, *, answered: bool) -> tuple[Data, str]:
 
 
 class ScriptedMachine(Session):
-    """A session's state machine with one door more: the script asks, while the session is up."""
+    """A session's state machine with a second entry point: a script sends while the session is up."""
 
     __slots__ = ()
 

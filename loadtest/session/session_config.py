@@ -1,4 +1,4 @@
-"""How all sessions of a run behave: what the machine, its traffic and its attempts are configured by."""
+"""How all sessions of a run behave: the configuration of the state machine, its traffic and attempts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from loadtest.session.schedule import Backoff, Pace
 from loadtest.session.script import Script
 
 LOGIN_REFUSED = 4401
-"""HTTP's 401 among the close codes for private use (RFC 6455, section 7.4.2), by custom."""
+"""By custom, the equivalent of HTTP 401 among the private close codes (RFC 6455, section 7.4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +18,15 @@ class SessionConfig:
     """How all sessions of a run behave.
 
     Args:
-        dialect: protocol of the application.
-        pace: when messages are due.
-        backoff: when clients reconnect.
-        reply_timeout_ns: time after which a request without a reply is lost.
-        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
-        size_of: size of the texts of requests.
-        data: rows for the sessions, by session number; empty if there are none.
-        cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
-            None if that is not known; they are then held for as long as the drop says.
+        dialect: protocol of the application. pace: when messages are due. backoff: when clients reconnect.
+        reply_timeout_ns: time after which a request without a reply is lost. in_flight: outstanding requests
+        allowed per session, 0 for any number; further messages wait. size_of: size of request texts. data:
+        rows of `--ws-data` by session number; empty if there are none. cleanup_s: seconds after which the
+        server closes half-open connections, which are held a little longer;
+            None if unknown, in which case they are held for as long as the drop says.
         pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
         renews_token: whether a session whose token was rejected gets another one.
-        script: what sessions do besides, or instead of, sending messages at a pace; None for nothing.
+        script: script that sessions run in addition to or instead of planned messages; None for none.
     """
 
     dialect: Dialect

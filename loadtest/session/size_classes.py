@@ -1,8 +1,8 @@
-"""Round trips by the size of their texts, in runs whose sizes vary.
+"""Round trips by text size, in runs whose sizes vary.
 
-One slow size hides in the percentiles of all: 10% of messages of 100 kB are in no p50. Such runs have a
-histogram for each size, `service/64`, beside `service`, which holds them all. Sessions whose texts have one
-size have a plain `Traffic`, at no cost.
+The overall percentiles can hide one slow size: if 10% of messages have 100 kB, p50 never shows them. Such
+runs have a histogram for each size, for example `service/64`, in addition to `service` for all. Sessions
+whose texts have one size use a plain `Traffic`, without extra cost.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ def new_traffic(about: DialectSession, config: SessionConfig, recorder: Recorder
 
 
 class _SizedTraffic(Traffic):
-    """One session's messages, whose texts vary in size."""
+    """One session's messages, with texts that vary in size."""
 
     __slots__ = ()
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Record a reply, its round trip also among those of its size; see `Traffic.replied`."""
+        """Record a reply and add its round trip to those of its size; see `Traffic.replied`."""
         sequence = reply.sequence if isinstance(reply.sequence, int) else self._number(reply.sequence)
         service = self._recorder.service
         before = len(service)

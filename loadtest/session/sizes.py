@@ -1,7 +1,7 @@
-"""How large the texts of requests are: one size, or a distribution that the seed draws from.
+"""Sizes of request texts: one size, or a distribution to draw from with the run's seed.
 
-The size of a text depends on seed, session and sequence number only (see `loadtest.session.schedule`), so it
-can be asked for again.
+The size of a text depends only on seed, session and sequence number (see `loadtest.session.schedule`), so it
+is the same whenever it is computed.
 """
 
 from bisect import bisect
@@ -15,10 +15,10 @@ from loadtest.setting import written
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes of a run's texts.
+    """Sizes of a run's texts.
 
     Args:
-        weights: sizes in bytes, ascending, each with how often it occurs relative to the others.
+        weights: sizes in bytes, ascending, each with its relative frequency.
     """
 
     weights: tuple[tuple[int, float], ...]
@@ -30,7 +30,7 @@ class Sizes:
 
     @classmethod
     def of_setting(cls, value: int | Mapping[int, float]) -> "Sizes":
-        """Return the sizes that a checked `--ws-message-bytes` gives."""
+        """Return the sizes of a checked `--ws-message-bytes`."""
         weights = value if isinstance(value, Mapping) else {value: 1.0}
         return cls(tuple(sorted(weights.items())))
 
@@ -41,7 +41,7 @@ class Sizes:
 
     @property
     def largest(self) -> int:
-        """The size of the largest texts."""
+        """Size of the largest texts."""
         return self.weights[-1][0]
 
     def of(self, seed: int, session: int, sequence: int) -> int:
@@ -57,5 +57,5 @@ class Sizes:
         return self.weights[bisect(self._bounds, uniform(seed, "size", session, sequence))][0]
 
     def __str__(self) -> str:
-        """Return the sizes as `--ws-message-bytes` takes them."""
+        """Return the sizes in the form of `--ws-message-bytes`."""
         return written(dict(self.weights) if self._bounds else self.fixed)

@@ -1,4 +1,4 @@
-"""The states of a session; `loadtest.session.machine` has the steps between them."""
+"""States of a session; `loadtest.session.machine` has the transitions between them."""
 
 from enum import StrEnum
 

@@ -1,12 +1,12 @@
 """A session's messages: requests out, replies and pushes in, across its connections. Pure, and the hot path.
 
 `Traffic` keeps the ledger and the queue of waiting messages, decides which round trips count as latency of an
-undisturbed session, and compares what a server restores after a resume with what it had acknowledged. The
-session around it tracks the connection; this module sees only the messages.
+undisturbed session, and compares what a server restores after a resume with what it acknowledged before. The
+session around it tracks the connection; this module handles only messages.
 
-A message that falls due in an outage is sent afterwards if the dialect queues. Its response time measures
-the outage, so it goes into neither `service` nor `response`, but into `waited`. The first round trip after a
-resume is in `after_resume`, and those under way when a drop stopped the reading are in `stalled`.
+A message that falls due in an outage is sent afterwards if the dialect queues. Its response time would
+measure the outage, so it goes into `waited`, not into `service` or `response`. The first round trip after a
+resume goes into `after_resume`; round trips in progress when a drop stopped reading go into `stalled`.
 """
 
 from collections import deque
@@ -48,7 +48,7 @@ class Traffic:
     """One session's messages. Methods return the messages to send now."""
 
     QUEUE_LIMIT = 1000
-    """Messages that may wait; further ones are missed."""
+    """Maximum number of queued messages; further ones are missed."""
 
     __slots__ = (
         "_about",
@@ -97,7 +97,7 @@ class Traffic:
         return len(self._ledger.pending)
 
     def signs(self) -> tuple[int, int]:
-        """Return how many replies (or begun ones) and pushes have come, to compare before and after."""
+        """Return the counts of replies (including partial ones) and pushes, to compare before and after."""
         counts = self._recorder.counts
         replies = sum(counts.get(f"messaging.{outcome}", 0) for outcome in REPLIES)
         return replies + len(self._ledger.streams), counts.get("messaging.pushes", 0)
@@ -109,7 +109,7 @@ class Traffic:
     # Out.
 
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
-        """Send a message that is due on an open connection, or let it wait for its turn."""
+        """Send a message that is due on an open connection, or queue it."""
         slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)  # response: not below service
         self._recorder.planned += 1
         if (in_flight := self._config.in_flight) and len(self._ledger.pending) >= in_flight:
@@ -148,7 +148,7 @@ class Traffic:
         return self._send_request(request, planned_ns, now_ns)
 
     def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a request that is not simply text or bytes."""
+        """Send a request that is not plain str or bytes."""
         request = calls.checked_request(self._dialect, request, self._ledger.next_sequence)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
@@ -175,7 +175,7 @@ class Traffic:
         return sends
 
     def _further_of_loop(self, unanswerable: Send, now_ns: int) -> Sequence[Send]:
-        """Send further requests of a closed loop after one that gets no reply, up to one that does."""
+        """Send further requests of a closed loop, up to the first one that expects a reply."""
         sends = [unanswerable]
         while not self._ledger.pending:
             if len(sends) == calls.MOST_UNANSWERABLE:
@@ -191,8 +191,8 @@ class Traffic:
         sequence, about = reply.sequence, self._about
         if sequence.__class__ is not int:
             sequence = self._number(sequence)
-        text, flaw = reply.text, None
-        if (text != about.last_text or sequence != about.last_sequence) and text is not UNSET:
+        text, flaw = reply.text, None  # below, the session's cache: most replies hold the text made last
+        if (text != about._last_text or sequence != about._last_sequence) and text is not UNSET:
             flaw = flaw_of_reply(reply, sequence, about)  # raises before the ledger changes
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
@@ -213,7 +213,7 @@ class Traffic:
         return calls.number(self._dialect, sequence, self._ledger.oldest())
 
     def _unchecked(self, reply: Reply) -> None:
-        """Count a reply without a text; if it names no request either, only the number of replies counts."""
+        """Count a reply without a text; if it names no request either, replies can only be counted."""
         self._recorder.counts["messaging.unchecked"] += 1
         if reply.sequence is None:
             self._arrears.replied(len(self._ledger.pending))
@@ -235,7 +235,7 @@ class Traffic:
             recorder.named(request.name).append(now_ns - sent_ns)
 
     def _disturbed_round_trip(self, request: Sent, now_ns: int) -> None:
-        """Record a round trip that a disturbance has lengthened, or the first after a resume."""
+        """Record a round trip that a disturbance lengthened, or the first one after a resume."""
         self._first_part_ns = -1
         tag = "waited" if request.sent_ns >= self._steady_since_ns else "stalled"
         if self._first_after_resume:
@@ -272,7 +272,7 @@ class Traffic:
         )
         error = ERRORS.get(outcome, f"reply {outcome}")
         if isinstance(reply, Failed) and outcome is Outcome.UNMATCHED:
-            error = "an error that answers no request"
+            error = "error reply that matches no request"
         self.error(item, error, now_ns, example)
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
@@ -305,13 +305,13 @@ class Traffic:
             self._recorder.samples("first_part").append(now_ns - request.sent_ns)
 
     def _part_of_nothing(self, part: StreamPart, sequence: int, now_ns: int) -> None:
-        """Record a part of a reply to a request that is not outstanding; given-up ones may still go on."""
+        """Record a part of a reply to a request that is not outstanding; given-up streams may continue."""
         if part.sequence is not None and not self._ledger.gave_up(sequence):
             self._recorder.counts["messaging.unmatched"] += 1
-            self.error("messaging", "part of a reply that is not awaited", now_ns, f"{part.sequence!r}")
+            self.error("messaging", "part of a reply to no known request", now_ns, f"{part.sequence!r}")
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Give up requests without a sign of life for the reply timeout; return what can be sent now."""
+        """Give up requests whose reply timeout is over; return the messages that can be sent now."""
         given_up = self._expired(now_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
@@ -340,11 +340,11 @@ class Traffic:
         self._ledger.excused(sequences)
 
     def named(self, sequence: int, name: str = "") -> str:
-        """Return a request as text that can be found in a server's log."""
+        """Return a request as text to search for in a server's log."""
         return f"{numbered(sequence, name)}: {self._about.text(sequence)[:80]}"
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
-        """Record a message that asks for nothing to be sent; Established is not for here."""
+        """Record a message that requires no answer, except Established, which the session handles."""
         match incoming:
             case StreamPart():
                 self._part(incoming, now_ns)
@@ -361,7 +361,7 @@ class Traffic:
                 raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
     def _rejected(self, detail: str, now_ns: int) -> None:
-        """Take note that the server rejects the token; of an established session, it should not."""
+        """Record that the server rejects the token, which is an error for an established session."""
         self.refusal = detail
         if self._established:
             self._recorder.counts["messaging.rejections"] += 1
@@ -376,11 +376,12 @@ class Traffic:
         """Count a message that the dialect could not read as unreadable.
 
         Args:
-            wrong: what the dialect did; `raised` is the exception that `read` raised, if it did.
+            wrong: the mistake; `raised` is the exception raised by `read`, if any.
 
         Raises:
-            DialectMistake: so it was with every one of the first messages, or it was SystemExit, for example,
-                which no message of the server's raises.
+            DialectMistake: all of the first messages were unreadable, or `raised` is not an Exception, such
+            as
+                SystemExit, which no message of a server causes.
         """
         recorder = self._recorder
         recorder.reads_raised += 1
@@ -395,7 +396,7 @@ class Traffic:
     def interrupted(self, now_ns: int, item: str) -> None:
         """Count requests that have been outstanding for long when the connection or the session ends.
 
-        They count for this item: they are not lost, since the reply timeout is not over, but the end of the
+        They count for `item`: they are not lost, because the reply timeout is not over, but the end of the
         connection does not explain their missing replies either.
         """
         self._arrears.ended(self.outstanding)
@@ -435,7 +436,7 @@ class Traffic:
         self.disturbed(now_ns, resumed=resumed)
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
-        """End a disturbance: messages planned before now do not count as latency."""
+        """End a disturbance: messages planned before now do not count towards latency."""
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued

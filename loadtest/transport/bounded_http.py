@@ -69,7 +69,7 @@ class _Limits:
         """
         left_s = self.deadline_s - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError(f"no whole answer within {self.time_limit_s:g} s")
+            raise TimeoutError(f"no complete answer within {self.time_limit_s:g} s")
         return left_s
 
 
@@ -109,7 +109,7 @@ class _Way:
 
     def _through(self, proxy: Proxy, host: str, port: int) -> socket.socket:
         if proxy.tls is not None and self.tls is not None:
-            raise OSError("an https:// proxy is not used for https:// requests before the run")
+            raise OSError("https:// requests made before the run do not support an https:// proxy")
         untried = deque([host])
         if proxy.takes_addresses:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -228,7 +228,7 @@ class _BoundedBytes(io.RawIOBase):
         count = self._file.readinto(buffer) or 0
         self._left -= count
         if self._left < 0:
-            raise ValueError(f"the answer has over {_size(self._limits.size_limit)}")
+            raise ValueError(f"the answer is larger than {_size(self._limits.size_limit)}")
         return count
 
     def close(self) -> None:

@@ -291,7 +291,7 @@ class Connection(Inflow):
             return
         self._transport.write(masked_frame(PONG, payload))
         if self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
-            reason = "the server pings without reading the pongs"
+            reason = "the server sends pings but does not read the pongs"
             self._end(without_close_frame("not_reading", reason))
             self.abort()
 

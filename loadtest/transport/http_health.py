@@ -107,9 +107,9 @@ def ask(
         health = _health(target, path, started_ns, status=response.status)
         return Answer(health=health, headers=tuple(response.getheaders()), body=_body(response))
     except http.client.InvalidURL:  # its text quotes the path, which may hold a secret
-        problem = "the path has characters that a URL must not have"
+        problem = "the path contains characters that are not allowed in a URL"
     except ProxyRefused as refused:
-        problem = one_line(f"the proxy did not let it through: {refused.detail}")
+        problem = one_line(f"the proxy refused the request: {refused.detail}")
     except (OSError, ValueError, http.client.HTTPException) as error:
         problem = one_line(f"{type(error).__name__}: {error}")
     finally:

@@ -79,7 +79,7 @@ class MetricsGauge:
         if not valid or not url.isascii() or not url.isprintable() or " " in url:
             raise InvalidSetting(OPTION, shown, _FORM)
         if parts.username or parts.password:
-            raise InvalidSetting(OPTION, NOT_SHOWN, "must not hold credentials")
+            raise InvalidSetting(OPTION, NOT_SHOWN, "must not contain credentials")
         samples = _samples(f"{selector} 0") if "\n" not in selector else []
         if not samples and _UNQUOTED.search(selector):
             raise InvalidSetting(
@@ -111,7 +111,7 @@ class MetricsGauge:
             raise GaugeUnreadable(f"{self} has no sample{self._similar(page)}")
         total = sum(values)
         if not math.isfinite(total):
-            raise GaugeUnreadable(f"{self} is not a number")
+            raise GaugeUnreadable(f"the value of {self} is not a finite number")
         return total
 
     def _lines(self, page: str) -> list[str]:
@@ -120,7 +120,7 @@ class MetricsGauge:
         lines = [line[0] for line in islice(own, MAX_SAMPLES + 1)]
         if len(lines) > MAX_SAMPLES or sum(map(len, lines)) > SAMPLES_SIZE_LIMIT:
             most = f"{MAX_SAMPLES:,} samples or {SAMPLES_SIZE_LIMIT // 2**20} MB of them"
-            raise GaugeUnreadable(f"{self} has over {most}")
+            raise GaugeUnreadable(f"{self} has more than {most}")
         return lines
 
     def _similar(self, page: str) -> str:

@@ -83,7 +83,7 @@ class Names:
         try:
             found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except UnicodeError:  # a label is empty or longer than 63 characters
-            raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
+            raise socket.gaierror(socket.EAI_NONAME, "not a valid host name") from None
         except OSError:
             if not self._known:
                 raise

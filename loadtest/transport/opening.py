@@ -316,7 +316,7 @@ class Dialer:
     ) -> Dialled:
         """Return a TCP connection to the first address that accepts one."""
         if not addresses:
-            problem = "the target has no address of the source address's family"
+            problem = "the target has no address in the source address's family"
             raise OSError(errno.EHOSTUNREACH, problem)
 
         async def dial(address: Address) -> Dialled:

@@ -96,7 +96,7 @@ class Proxy:
         if parts.scheme not in PORTS or not parts.hostname or port == 0:
             raise malformed
         if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise InvalidSetting(OPTION, NOT_SHOWN, "must not hold a path, a query or a fragment")
+            raise InvalidSetting(OPTION, NOT_SHOWN, "must not contain a path, a query or a fragment")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         _check_login(parts.scheme, user, password)
         return cls(
@@ -138,7 +138,7 @@ _FORM = f"SCHEME://[USER:PASSWORD@]HOST[:PORT], with SCHEME {Choice(tuple(PORTS)
 
 def _check_login(scheme: str, user: str, password: str) -> None:
     if password and not user:
-        raise InvalidSetting(OPTION, NOT_SHOWN, "has a password without a user")
+        raise InvalidSetting(OPTION, NOT_SHOWN, "must have a user beside the password")
     if scheme.startswith("socks"):
         if user and not password:
             raise InvalidSetting(OPTION, NOT_SHOWN, "must have a password beside the user (RFC 1929)")
@@ -208,7 +208,7 @@ def _status_taken(answer: bytearray) -> Generator[bytes, bytes, tuple[str, bytes
             searched = max(0, len(answer) - 3)  # where the blank line may begin
             answer += yield b""
         if end is None or end.end() > room:
-            raise ProxyRefused("bad_answer", f"its answer's head has over {MAX_HEAD // 1024} kB")
+            raise ProxyRefused("bad_answer", f"its response header is larger than {MAX_HEAD // 1024} kB")
         found = _STATUS.match(answer)
         if found is None:
             raise _not_as_a_proxy(answer)
@@ -257,7 +257,7 @@ def _socks5(proxy: Proxy, host: str, port: int) -> Steps:
         answer += yield b"\x01" + _field(proxy.user) + _field(proxy.password)
         _, status = yield from _taken(answer, 2)
         if status:
-            raise ProxyRefused("login", "it rejected user and password")
+            raise ProxyRefused("login", "it rejected the user and password")
     elif method == _NONE_OF_THEM:
         offered = "the user and password given" if proxy.user else "clients without a login"
         raise ProxyRefused("login", f"it does not accept {offered}")
@@ -281,7 +281,7 @@ def _reply(answer: bytearray) -> Generator[bytes, bytes, None]:
     elif kind in _ADDRESS_BYTES:
         size = _ADDRESS_BYTES[kind]
     else:
-        raise ProxyRefused("bad_answer", f"it bound an address of the unknown type {kind}")
+        raise ProxyRefused("bad_answer", f"it answered with an address of unknown type {kind}")
     yield from _taken(answer, size + 2)
 
 
@@ -317,7 +317,7 @@ def _ascii(host: str) -> str:
     try:
         return host if host.isascii() and len(host) <= _MAX_FIELD else host.encode("idna").decode()
     except UnicodeError:
-        raise ProxyRefused("unknown_host", "this cannot be a host's name") from None
+        raise ProxyRefused("unknown_host", "not a valid host name") from None
 
 
 def _not_as_a_proxy(answer: bytes | bytearray) -> ProxyRefused:
@@ -331,4 +331,4 @@ def _quoted(answer: bytes | bytearray) -> str:
 def _check_nothing_after(rest: bytes | bytearray) -> None:
     """Refuse bytes after the answer: servers of TLS and WebSocket say nothing before they are asked."""
     if rest:
-        raise ProxyRefused("bad_answer", f"more came after its answer, unasked: {_quoted(rest)}")
+        raise ProxyRefused("bad_answer", f"it sent unexpected data after its answer: {_quoted(rest)}")

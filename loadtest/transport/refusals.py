@@ -33,7 +33,7 @@ _CAUSES = {
 
 _HINTS = {
     "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
-    "tls": "is this a TLS port (else use ws://)?",
+    "tls": "is this a TLS port? If not, use ws://",
 }
 
 

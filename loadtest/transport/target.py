@@ -56,7 +56,7 @@ class Tls:
             trusted = None if self.ca is None else _pem(self.ca).decode("ascii")
             context = ssl.create_default_context(cadata=trusted or None)
         except UnicodeDecodeError as error:
-            raise _bad_file("--ws-tls-ca", self.ca, OSError("it holds other bytes than ASCII")) from error
+            raise _bad_file("--ws-tls-ca", self.ca, OSError("it contains non-ASCII bytes")) from error
         except (OSError, ssl.SSLError) as error:
             raise _bad_file("--ws-tls-ca", self.ca, error) from error
         if self.insecure:
@@ -77,7 +77,7 @@ class Tls:
 def _pem(file: Path) -> bytes:
     data = read_regular(file, _MAX_PEM, follow=True)
     if b"-----BEGIN" not in data:
-        raise OSError("nothing in it begins with -----BEGIN")
+        raise OSError("no line in it begins with -----BEGIN")
     return data
 
 
@@ -125,14 +125,14 @@ class Target:
         except ValueError:
             raise malformed from None
         if parts.username or parts.password:
-            raise InvalidSetting(option, NOT_SHOWN, "must not hold credentials", "Use --ws-header")
+            raise InvalidSetting(option, NOT_SHOWN, "must not contain credentials", "Use --ws-header")
         secure = _SECURE_SCHEMES.get(parts.scheme)
         if secure is None or not parts.hostname or port == 0:
             raise malformed
         if parts.fragment:  # RFC 6455, section 3
-            raise InvalidSetting(option, public_url(url), "must not hold a fragment (#…)")
+            raise InvalidSetting(option, public_url(url), "must not contain a fragment (#…)")
         if sni and not secure:
-            raise InvalidSetting("--ws-sni", sni, "needs a server with TLS: wss://")
+            raise InvalidSetting("--ws-sni", sni, "requires a server with TLS (wss://)")
         return cls(
             parts.hostname,
             port or (443 if secure else 80),
@@ -191,7 +191,7 @@ def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
     try:
         socket.create_connection((target.host, target.port), timeout_s).close()
     except UnicodeError:
-        raise InvalidSetting("--host", str(target), "must hold a valid host name") from None
+        raise InvalidSetting("--host", str(target), "must have a valid host name") from None
     except OSError as error:
         problem = f"cannot be reached: {error.strerror or error}"
         hint = "Check the address, and that the server is running"

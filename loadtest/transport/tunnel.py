@@ -46,7 +46,7 @@ class Tunnel(asyncio.Protocol):
         assert self._tcp is not None
         if tls is not None:
             if self._early:
-                raise ProxyRefused("bad_answer", "it spoke before the TLS handshake")
+                raise ProxyRefused("bad_answer", "it sent data before the TLS handshake")
             await secure(self._tcp, self, tls, name)
             if self._through.done():
                 raise EOFError

@@ -51,6 +51,6 @@ class Unsent:
         if excused or taken > self._taken:
             self._since_ns, self._taken = self._clock(), taken
         if self._clock() - self._since_ns > max(timeout_ns, LEAST_WAIT_NS):
-            return "the server does not read what is sent to it"
+            return "the server does not read the messages sent to it"
         much = transport.get_write_buffer_size() > MOST_BYTES
-        return "the server reads more slowly than is sent to it" if much else ""
+        return "the server reads more slowly than the client sends" if much else ""

@@ -77,7 +77,7 @@ def test_tcp_left_open_after_a_close_fails(runs: dict[str, Finished]) -> None:
     """A server that never ends TCP after the closing handshake fails `cleanup` and nothing else."""
     summary, errors = failed(runs["no_fin"], "cleanup")
     assert "closed connections had no FIN 10 s after the close frame" in summary
-    assert "the server never ended TCP (close)" in errors
+    assert "the server never closed TCP (close)" in errors
 
 
 @TIMED
@@ -86,7 +86,7 @@ def test_half_open_connections_left_open_fail(runs: dict[str, Finished]) -> None
     summary, errors = failed(runs["no_pings, judged"], "cleanup")
     assert "still open 8 s after the client fell silent" in summary
     assert "3 s allowed (--ws-cleanup-timeout)" in summary
-    assert "the server never ended TCP (half_open)" in errors
+    assert "the server never closed TCP (half_open)" in errors
 
 
 @TIMED

@@ -465,7 +465,7 @@ def test_a_login_that_blocks_the_loop_is_named(server: AsgiServer) -> None:
         tally = run.errors["generator", "Blocking.login blocked the event loop"]
         run.stop([0])
     assert (tally.count, tally.session) == (1, "session-0")
-    assert tally.example.endswith("ms: call what blocks with `await session.blocking(…)`")
+    assert tally.example.endswith("ms: run blocking code with `await session.blocking(…)`")
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -487,5 +487,5 @@ def test_credentials_of_the_wrong_type_end_the_engine(raises: bool, server: Asgi
     )
     run.add(1)
     wait_for(lambda: run.ended, what="the engine's end")
-    told = "Careless must leave session.cookies as a dict of str to str (given session 0)"
+    told = "Careless must set session.cookies to a dict of str to str (given session 0)"
     assert str(run.engine.failure) == f"mistake in the dialect: {told}"

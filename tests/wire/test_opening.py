@@ -331,7 +331,7 @@ async def test_a_source_address_reaches_its_own_family_only(names: Names) -> Non
         assert dial.address_pairs == 2
     names.addresses = (("::1", 9),)
     (failure,) = await crowd(names.dialer(source_ips=("127.0.0.2",)), 1)
-    assert failure.refused.detail == "the target has no address of the source address's family"
+    assert failure.refused.detail == "the target has no address in the source address's family"
 
 
 async def test_an_address_that_does_not_answer_is_passed_over(names: Names) -> None:

@@ -109,8 +109,8 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("http", {"refusal": "403 Not for you"}, "answered_403", "HTTP 403 Not for you"),
     ("http", {"refusal": "503 Busy"}, "server_unreachable", "HTTP 503 Busy"),
     ("http", {"nonsense": b"SSH-2.0-X\r\n"}, "bad_answer", "it answered: SSH-2.0-X"),
-    ("http", {"nonsense": GRANTED + b"x"}, "bad_answer", "more came after its answer, unasked: x"),
-    ("http", {"nonsense": HEADS}, "bad_answer", "its answer's head has over 16 kB"),
+    ("http", {"nonsense": GRANTED + b"x"}, "bad_answer", "it sent unexpected data after its answer: x"),
+    ("http", {"nonsense": HEADS}, "bad_answer", "its response header is larger than 16 kB"),
     ("http", {"scheme": "socks5"}, "eof", "the connection ended before the proxy answered"),
     ("http", {"silent": True}, "timeout", "no answer within 0.3 s"),
     ("socks5h", {"login": LOGIN}, "login", "it does not accept clients without a login"),
@@ -249,7 +249,7 @@ async def test_health_is_asked_through_the_proxy(scheme: str) -> None:
             )
     assert answer.health.ok
     assert len(running.asked) == 1
-    assert problem.health.problem.startswith("the proxy did not let it through: ")
+    assert problem.health.problem.startswith("the proxy refused the request: ")
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])

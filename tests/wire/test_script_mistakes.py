@@ -105,7 +105,7 @@ def test_a_push_that_was_discarded_is_not_held_against_the_server(desk: int) -> 
         await session.next_push(_is_first, timeout=0.1)
 
     wrong, failures = mistaken(desk, late)
-    assert "awaited a push in vain after 50 pushes had been discarded unread" in str(wrong)
+    assert "awaited a push that did not come after 50 pushes had been discarded unread" in str(wrong)
     assert "late" in wrong.where
     assert failures == 0
 
@@ -241,4 +241,4 @@ def test_a_script_that_never_lets_go_of_the_loop_ends_the_run(
     wrong = run.engine.failure
     assert isinstance(wrong, ScriptMistake)
     assert wrong.where.endswith("spins")
-    assert re.search(r"has held the event loop for 5 s.*\(test_script_mistakes.py line \d+\)", str(wrong))
+    assert re.search(r"has blocked the event loop for 5 s.*\(test_script_mistakes.py line \d+\)", str(wrong))

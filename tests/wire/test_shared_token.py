@@ -271,7 +271,7 @@ def test_a_token_that_never_comes_is_a_failed_attempt(
         run.add(2)
         run.await_count("connect.gave_up", 2)
         tally = run.errors["connect", "token: command_failed"]
-    assert tally.example == "there was no answer within 0.1 s"
+    assert tally.example == "no answer within 0.1 s"
 
 
 @pytest.mark.parametrize(

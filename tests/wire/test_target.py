@@ -19,7 +19,7 @@ def test_a_listener_is_reachable() -> None:
     [
         (Target(LOOPBACK, free_port()), "cannot be reached: Connection refused"),
         (Target("no-such-host.invalid", 80), "cannot be reached: "),
-        (Target("no..host", 80), "must hold a valid host name"),
+        (Target("no..host", 80), "must have a valid host name"),
     ],
     ids=["port", "name", "malformed name"],
 )

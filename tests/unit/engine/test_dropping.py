@@ -62,7 +62,7 @@ def test_a_server_has_ten_seconds_after_a_close_frame() -> None:
     world.pass_s(0.2)
     assert (world.outcome(), world.connection.calls) == ("cleanup.close_not_closed", ["send_close", "fin"])
     assert not world.droppings
-    assert world.errors() == ["the server never ended TCP (close)"]
+    assert world.errors() == ["the server never closed TCP (close)"]
 
 
 def test_the_server_ends_the_watch() -> None:
@@ -99,7 +99,7 @@ def test_after_a_pause_the_end_of_tcp_is_read_first() -> None:
 
 def test_what_is_only_reported_is_no_error() -> None:
     """Without a cleanup time a half-open connection that stays open is counted, and that is all."""
-    for cleanup_s, errors in ((None, []), (3.0, ["the server never ended TCP (half_open)"])):
+    for cleanup_s, errors in ((None, []), (3.0, ["the server never closed TCP (half_open)"])):
         world = World("half_open", cleanup_s=cleanup_s)
         world.pass_s(60.0)
         assert world.outcome() == "cleanup.half_open_not_closed"

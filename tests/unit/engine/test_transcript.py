@@ -63,7 +63,7 @@ def test_a_sound_conversation() -> None:
         ),
         ("<-", f'{{"re": 0, "text": "{text}"}}', "Reply(0, text=…); intact"),
         ("drop", "close: the client closes the connection, code 1000", ""),
-        ("closed", "the server confirms, code 1000", ""),
+        ("closed", "the server replies, code 1000", ""),
         ("upgrade", "GET /chat/1b5ef97f-000000  headers Cookie", "101"),
         ("<-", welcome, "Established(session_id='s'); the same session"),
         ("resumed", "the session is established again, after 12 ms", ""),
@@ -146,8 +146,8 @@ def test_a_refused_login_is_an_entry_and_no_mistake() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        ({"re": "msg-0"}, "reply unmatched: reply to 'msg-0', awaited: 0"),
-        ({"re": 1}, "reply unmatched: request 1, awaited: 0"),
+        ({"re": "msg-0"}, "reply unmatched: reply to 'msg-0', outstanding: 0"),
+        ({"re": 1}, "reply unmatched: request 1, outstanding: 0"),
         ({"text": "something else"}, "reply altered: request 0: sent "),
     ],
 )

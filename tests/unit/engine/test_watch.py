@@ -125,7 +125,7 @@ def test_errors_name_the_session() -> None:
     unknown.watch.over()
     found = [list(world.recorder.swap(0).errors.values()) for world in (late, never, unknown)]
     assert [[(tally.error, tally.session) for tally in errors] for errors in found] == [
-        [("the server had not ended TCP in time (half_open)", "s-1")],
-        [("the server never ended TCP (half_open)", "s-1")],
+        [("the server did not close TCP in time (half_open)", "s-1")],
+        [("the server never closed TCP (half_open)", "s-1")],
         [],
     ]

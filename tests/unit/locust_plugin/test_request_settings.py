@@ -78,5 +78,5 @@ def test_the_command_that_repeats_a_run_names_what_is_not_the_default() -> None:
 def test_sni_needs_tls() -> None:
     """It is sent in TLS only."""
     assert settings_of("wss://127.0.0.1:9", sni="front.example").engine.target.server_name == "front.example"
-    with pytest.raises(InvalidSetting, match="--ws-sni needs a server with TLS"):
+    with pytest.raises(InvalidSetting, match="--ws-sni requires a server with TLS"):
         settings_of(sni="front.example")

@@ -113,17 +113,17 @@ def test_what_a_json_writer_writes_is_read_again(
         ("a\n1,2\n", "line 2 must have 1 value, one for each column (got 2)"),
         ('a,b\n1,"2\n3,4\n', "line 2 must be CSV (unexpected end of data)"),
         ('a,b\n1,"2"3\n', "line 2 must be CSV (',' expected after '\"')"),
-        ('{"a":1}\n{"a":', "line 2 must be a JSON object (character 6 is wrong)"),
-        ('{"a":1}\n{"a":1} x', "line 2 must be a JSON object (character 9 is wrong)"),
+        ('{"a":1}\n{"a":', "line 2 must be a JSON object (invalid at character 6)"),
+        ('{"a":1}\n{"a":1} x', "line 2 must be a JSON object (invalid at character 9)"),
         ('{"a":1}\n[1]', "line 2 must be a JSON object"),
         ('{"a":1}\n"x"', "line 2 must be a JSON object"),
         ('{"a":1}\n5', "line 2 must be a JSON object"),
         ('{"a":NaN}', "line 1 must be a JSON object"),
         ('{"a":' + "[" * 100_000, "line 1 must be a JSON object"),
-        ('{"a":{"b":1}}', "line 1 must hold only texts, numbers, true and false"),
-        ('{"a":[]}', "line 1 must hold only texts, numbers, true and false"),
-        ('{"a":null}', "line 1 must hold only texts, numbers, true and false"),
-        ('{"a":"\\ud800"}', "line 1 must hold texts that UTF-8 can write (a surrogate stands alone)"),
+        ('{"a":{"b":1}}', "line 1 must contain only strings, numbers, true and false"),
+        ('{"a":[]}', "line 1 must contain only strings, numbers, true and false"),
+        ('{"a":null}', "line 1 must contain only strings, numbers, true and false"),
+        ('{"a":"\\ud800"}', "line 1 must contain only text that UTF-8 can encode (unpaired surrogate)"),
         ('{"a":1,"b":2,"a":3}', "line 1 must name each column once (columns 1 and 3 have the same name)"),
         ('{"a":1}\n\n{"a":1,"b":2}', "line 3 must have the same columns as the lines above"),
         ('{"a":1}\n{}', "line 2 must have the same columns as the lines above"),
@@ -182,12 +182,12 @@ def test_errors_never_quote_the_file(data: st.DataObject) -> None:
 def test_more_rows_than_sessions_are_asked_for_with_the_reason() -> None:
     """Locust does not say which worker gets which users."""
     asked = too_few_rows(5, 10, "any of 2 workers may run all users of Chat")
-    told = "--ws-data has 5 rows, and 10 are needed: any of 2 workers may run all users of Chat"
+    told = "--ws-data has 5 rows, but must have 10: any of 2 workers may run all users of Chat"
     assert str(asked) == told
 
 
 def test_too_few_rows_are_named_with_the_sessions() -> None:
     """Before the run and during it, in the same words."""
     assert str(too_few_rows(1, 1000)) == (
-        "--ws-data has 1 row for 1,000 sessions: give each session its own row"
+        "--ws-data has 1 row for 1,000 sessions: add a row for each session"
     )

@@ -149,7 +149,7 @@ class TestCompared:
         first, second, third = resumed.texts([0, 1, 2])
         resumed.restore([first, second + second, third])
         assert resumed.found == {**WHOLE, "altered": 1}
-        assert resumed.error()[1] == "request 1: it holds its text 2 times"
+        assert resumed.error()[1] == "request 1: it contains its text 2 times"
 
     def test_a_second_history(self) -> None:
         """A client shows the history that came last, so a second one on a connection is compared, too."""
@@ -390,7 +390,7 @@ class TestPieces:
         resumed.talk()
         resumed.reconnect()
         assert resumed.found == {}
-        assert resumed.errors() == {"a history of more than 10 requests is not compared": ""}
+        assert resumed.errors() == {"history too long to compare: more than 10 requests": ""}
 
 
 class TestNone:

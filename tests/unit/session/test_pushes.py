@@ -64,7 +64,7 @@ class TestPushes:
         assert connection.counts == {"pushes": 6, "pushes_missing": 2, "pushes_duplicated": 1}
         assert connection.errors() == {
             "push missing": "push 8 came after push 5",
-            "push again or out of order": "push 8 came after push 8",
+            "push received twice or out of order": "push 8 came after push 8",
         }
 
     def test_delay_above_the_smallest(self) -> None:
@@ -270,7 +270,7 @@ class TestStretches:
         link.now_ns += 6 * NS_PER_S
         link.drop()
         assert self.found(link)["push_silences"] == 3
-        assert link.errors("messaging") == {"no push for long": "for 5.5 s; 10 per second are expected"}
+        assert link.errors("messaging") == {"no push for too long": "for 5.5 s; 10 per second are expected"}
 
     @pytest.mark.parametrize("seldom_s", [60.0, 90.0])
     def test_silence_where_pushes_are_rare(self, seldom_s: float) -> None:

@@ -450,7 +450,7 @@ class TestSequences:
         talk.fail(SESSION, 2, "shutting down")
         talk.reply(0, 3)
         assert talk.counts == {"planned": 1, "sent": 1, "unmatched": 1, "answered": 1, "unchecked": 1}
-        assert talk.errors() == {"an error that answers no request": "the session: shutting down"}
+        assert talk.errors() == {"error reply that matches no request": "the session: shutting down"}
 
     def test_number_and_text_are_told_apart(self) -> None:
         """An error shows whether the server named a request by a number or by text."""
@@ -788,7 +788,7 @@ class TestStreams:
         for sequence in (0, 7, "abc"):
             talk.part(3, sequence)
         assert talk.counts["unmatched"] == 3
-        assert talk.errors() == {"part of a reply that is not awaited": "0"}
+        assert talk.errors() == {"part of a reply to no known request": "0"}
         talk.part(4)
         assert talk.counts == {}
         assert talk.samples("first_part") == []

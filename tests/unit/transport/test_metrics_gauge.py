@@ -63,7 +63,7 @@ def test_a_label_without_quotes_is_named_as_such(selector: str) -> None:
 
 def test_credentials_are_refused_and_queries_are_not_quoted() -> None:
     """Neither stands in an error or in a file."""
-    with pytest.raises(InvalidSetting, match="must not hold credentials") as refused:
+    with pytest.raises(InvalidSetting, match="must not contain credentials") as refused:
         MetricsGauge.parse("http://user:swordfish@127.0.0.1/#a", Tls())
     assert "swordfish" not in str(refused.value)
     with pytest.raises(InvalidSetting) as refused:

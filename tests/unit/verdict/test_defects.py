@@ -139,7 +139,7 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
     "reconnect refused": (lambda: counted("reconnect", attempts=300, failed=100), "refused", 100),
     "reconnect refused in a drill": (refused_in_a_drill, "failed during a drill", test_drill_rules.SESSIONS),
     "reconnect barred": (barred_by_a_drill, "barred by a drill's close code", 1),
-    "persistence none": (no_history, "without their history", 190),
+    "persistence none": (no_history, "without a history", 190),
     "cleanup close": (
         lambda: counted("cleanup", close_watched=5, close_not_closed=5),
         "closed connections left open",
