@@ -1,12 +1,11 @@
 """A session's messages: requests out, replies and pushes in, across its connections. Pure, and the hot path.
 
 `Traffic` keeps the ledger and the queue of waiting messages, decides which round trips count as latency of an
-undisturbed session, and compares what a server restores after a resume with what it acknowledged before. The
-session around it tracks the connection; this module handles only messages.
+undisturbed session, and compares restored history with acknowledged requests. It never sees a connection.
 
 A message that falls due in an outage is sent afterwards if the dialect queues. Its response time would
-measure the outage, so it goes into `waited`, not into `service` or `response`. The first round trip after a
-resume goes into `after_resume`; round trips in progress when a drop stopped reading go into `stalled`.
+measure the outage, so it goes into `waited`. The first round trip after a resume goes into `after_resume`,
+round trips in progress when a drop stopped reading into `stalled`.
 """
 
 from collections import deque
