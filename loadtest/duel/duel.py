@@ -1,6 +1,6 @@
-"""Runs a duel: starts the servers, runs pair after pair, looks when a look is due, and judges at the end.
+"""Runs a duel: starts the servers, runs the pairs, evaluates the result at planned looks, judges at the end.
 
-`loadtest.duel.stopping` decides what comes next; this module does it, saves the record after every pair and
+`loadtest.duel.stopping` decides the next step; this module performs it, saves the record after every pair and
 reports progress. Ctrl-C, SIGTERM and SIGHUP stop the runs in progress; the completed pairs are judged.
 """
 
@@ -48,7 +48,7 @@ class DuelResult:
     Args:
         folder: folder of the duel.
         record: content of its duel.json.
-        comparison: the same as its reports take it.
+        comparison: the same in the form for its reports.
         report: its report.html, None if that cannot be written.
         failure: the error that ended the duel after at least one pair, or why it cannot be saved; None if
             there was none.
@@ -147,7 +147,7 @@ class Duel:
             if isinstance(step, End):
                 return step
             fit = [pair for pair in self._pairs if pair.fit]
-            if len(fit) == 1 and self._pairs[-1].fit:  # what does not count foretells nothing
+            if len(fit) == 1 and self._pairs[-1].fit:  # a pair that does not count is no basis for a forecast
                 self._tell_all(forecast.after(fit[0].a.timing))
             try:
                 self._record_pair(self._run_pair(self._pairing(step), servers))
@@ -163,7 +163,7 @@ class Duel:
     def _start(self, servers: Servers) -> None:
         """Start both servers, so that a command that starts none ends the duel before the first run.
 
-        The one whose run is first starts last, and is as fresh as the other after its first restart.
+        The server with the first run starts last, so that both are equally fresh at their first run.
         """
         for roles in reversed(self._pairing(1).turns):
             servers.start(roles)
@@ -242,7 +242,7 @@ class Duel:
 
     @property
     def comparison(self) -> JudgedComparison:
-        """The duel as its reports take it; it must have ended."""
+        """The duel in the form for its reports; it must have ended."""
         return output.judged_duel(self.record, self._pairs, self._drawn)
 
     def _tell_all(self, lines: Iterable[str]) -> None:
@@ -286,7 +286,7 @@ def _signals_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ignore further signals while the verdict is made and saved, which takes a second or two."""
+    """Ignore further signals while the duel is judged and saved, which takes a second or two."""
     with _handled(ENDING, signal.SIG_IGN):
         yield
 

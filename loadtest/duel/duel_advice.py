@@ -1,4 +1,4 @@
-"""What to change when a duel settled nothing: one line below its verdict. Pure."""
+"""Advice for an INCONCLUSIVE duel: one line below its verdict. Pure."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _OF_OUTAGES = ("reconnect", "persistence")
 
 
 def next_lines(record: DuelRecord) -> Iterator[str]:
-    """Yield what to change before the duel is repeated, if it is INCONCLUSIVE and that is known."""
+    """Yield the advice for repeating a duel, if it is INCONCLUSIVE and there is advice."""
     if record.verdict is not Ruling.INCONCLUSIVE or not record.pairs:
         return
     latency: Item[LatencyEvidence] = record.item("latency")
@@ -39,10 +39,12 @@ def _latency_step(latency: Item[LatencyEvidence], record: DuelRecord) -> str:
     if 2 * sum(not run.fit for run in found.runs or ()) >= len(record.pairs):
         if all(MACHINE in why for why in found.spoiled or [latency.summary]):
             at_once = " with --order turns, or" if record.order == Order.PARALLEL else ""
-            return f"run the duel again{at_once} on a less busy machine: it needs a core of its own"
+            return (
+                f"run the duel again{at_once} on a less busy machine: the load generator needs its own core"
+            )
         return (
-            "run the duel again with a load that one process can make, for example "
-            "-- --processes 2 at the command's end, or with a lower --ws-rate there"
+            "run the duel again with more load generator processes, for example -- --processes 2 at the end "
+            "of the command, or with a lower --ws-rate there"
         )
     undecided = [gate for gate in found.gates or () if gate.decision is Ruling.INCONCLUSIVE]
     lacking = [
@@ -64,12 +66,12 @@ def _latency_step(latency: Item[LatencyEvidence], record: DuelRecord) -> str:
 
 
 def _least_samples(name: str) -> int:
-    """Return the samples that a gate needs of one run; its name may begin with a user class."""
+    """Return the samples that a gate needs in one run; its name may begin with a user class."""
     return next((gate.least_samples for gate in GATES if name.endswith(gate.name)), 0)
 
 
 def _other_step(record: DuelRecord) -> str:
     open_ = [item.item for item in record.items if item.verdict is Ruling.INCONCLUSIVE]
     if open_ and set(open_) <= set(_OF_OUTAGES):
-        return f"run the duel again with --duration {math.ceil(2 * record.duration_s)}s: more outages"
+        return f"run the duel again with --duration {math.ceil(2 * record.duration_s)}s to get more outages"
     return ""

@@ -1,6 +1,6 @@
-"""The record of a duel, duel.json: which runs it made, how, and the verdict on them.
+"""The record of a duel, duel.json: its runs, how they were made, and the verdict on them.
 
-It is the file format alone. The verdict is made in `loadtest.duel.judging`.
+This is only the file format. `loadtest.duel.judging` makes the verdict.
 """
 
 import os
@@ -66,26 +66,19 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     """The content of duel.json.
 
     Args:
-        schema: version of the file format.
-        a: revision of the baseline.
-        b: revision of the candidate.
-        order: `turns` or `parallel`.
-        restart_every: number of pairs after which the servers restart; 0 if they are started once.
-        restarted: the roles whose server restarts: those given as commands.
-        pairs_planned: maximum number of pairs.
-        looks: numbers of units at which the duel looks: of pairs that share instances of the servers.
-        duration_s: duration of each run, in seconds.
-        margins: margins that the pairs are judged by, by gated quantile; others are the defaults.
-        started_at: start time, ISO 8601 in UTC.
-        started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
-        pairs: the completed pairs.
-        end: why the duel ended, empty while it is running.
-        followed: the roles whose server's output the duel follows as the server's log.
-        ended_servers: messages about servers that ended by themselves or did not start again, by role.
-        verdict: verdict on the candidate against the baseline, null until the duel has ended.
-        items: verdicts on the items, empty until the duel has ended.
-        changes: what changed from the baseline to the candidate, item by item. `latency` compares both by
-            itself: its verdict stands on both sides.
+        schema: version of the file format. a: revision of the baseline. b: revision of the candidate. order:
+        `turns` or `parallel`. restart_every: number of pairs after which the servers restart; 0 if they are
+        started once. restarted: the roles whose server restarts: those given as commands. pairs_planned:
+        maximum number of pairs. looks: numbers of units at which the duel looks: of pairs that share
+        instances of the servers. duration_s: duration of each run, in seconds. margins: margins that the
+        pairs are judged by, by gated quantile; others are the defaults. started_at: start time, ISO 8601 in
+        UTC. started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
+        pairs: the completed pairs. end: why the duel ended, empty while it is running. followed: the roles
+        whose server's output the duel follows as the server's log. ended_servers: messages about servers that
+        ended early or did not restart, by role. verdict: verdict on the candidate against the baseline, null
+        until the duel has ended. items: verdicts on the items, empty until the duel has ended. changes: what
+        changed from the baseline to the candidate, by item. `latency` is itself a comparison, so
+            both sides have its verdict.
         notes: further remarks for people.
     """
 
@@ -139,10 +132,10 @@ def _looks_problem(looks: Sequence[int], pairs: Sequence[RunPair]) -> str:
 
 
 def _runs_problem(pairs: Sequence[RunPair]) -> str:
-    """Return which run is in two places: compared with itself it is unchanged, and twice no more evidence."""
+    """Return the problem if a run occurs twice: a run equals itself, and a repetition is no new evidence."""
     places = Counter(os.path.normpath(name) for pair in pairs for name in (pair.a, pair.b))
     twice = next((name for name, number in places.items() if number > 1), None)
-    return "" if twice is None else f"each run must be in one place of `pairs` only (got {twice} twice)"
+    return "" if twice is None else f"each run must occur only once in `pairs` (got {twice} twice)"
 
 
 def find_duel(wanted: str, results: Path) -> Path | None:

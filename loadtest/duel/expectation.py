@@ -1,9 +1,9 @@
-"""What a run will have to judge, computed from its plan: round trips on undisturbed connections, and outages.
+"""Expected samples of a run, computed from its plan: round trips on undisturbed connections, and outages.
 
-The drops are drawn from the run's seed, so the plan of each session is walked as the run will walk it: up
-until its next drop, away until the client has noticed and the first attempt of the backoff has come.
-Connecting and the replies under way at a drop take milliseconds and are left out. What counts as a round
-trip, and what only as the first after a resume, is decided in `loadtest.session.traffic`.
+The drops are drawn from the run's seed, so this module follows the plan of each session as the run will: up
+until its next drop, then away until the client has noticed and the first attempt of the backoff is due. The
+time for connecting and for the replies in flight at a drop is milliseconds and ignored. Which replies count
+as round trips is decided in `loadtest.session.traffic`.
 """
 
 import math
@@ -27,7 +27,7 @@ _RESERVE_RATIO = 1.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedLoad:
-    """The part of a run's plan that decides how much it measures.
+    """The part of a run's plan that determines its number of samples.
 
     Args:
         sessions: number of sessions, at least 1.
@@ -35,7 +35,7 @@ class PlannedLoad:
         duration_s: duration of the run in seconds.
         warmup_s: seconds at its start that latency leaves out.
         drops: the drops.
-        backoff: when sessions reconnect.
+        backoff: the reconnect policy.
     """
 
     sessions: int
@@ -60,7 +60,7 @@ class PlannedLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a run will have after its warm-up.
+    """The samples that a run will have after its warm-up.
 
     Args:
         round_trips: those on undisturbed connections.
@@ -72,7 +72,7 @@ class Expected:
 
 
 def expected(load: PlannedLoad) -> Expected:
-    """Return what a run of this plan will have after its warm-up, if the server answers everything."""
+    """Return the samples of a run of this plan after its warm-up, if the server answers everything."""
     walked = min(load.sessions, MOST_WALKED)
     stretches = [one for session in range(walked) for one in _stretches(load, session)]
     round_trips = sum(one.round_trips(load) for one in stretches)
@@ -82,14 +82,14 @@ def expected(load: PlannedLoad) -> Expected:
 
 
 def resumes(load: PlannedLoad) -> int:
-    """Return the outages that end before the run does, those of the warm-up too: all that resume."""
+    """Return the outages that end before the run does, including those of the warm-up."""
     walked = min(load.sessions, MOST_WALKED)
     found = sum(one.away_s > 0 for session in range(walked) for one in _stretches(load, session))
     return round(found * load.sessions / walked)
 
 
 def more_resumes(load: PlannedLoad, *, least: int) -> tuple[int | None, float | None]:
-    """Return a duration, and a mean time between drops, that bring so many resumes; each None if none does.
+    """Return a duration and a mean time between drops that give `least` resumes; None where none does.
 
     Only drops outside storms repeat in a longer run.
     """
@@ -113,7 +113,7 @@ def more_resumes(load: PlannedLoad, *, least: int) -> tuple[int | None, float | 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A time in which a session is up and undisturbed.
+    """A period in which a session is up and undisturbed.
 
     Args:
         up_s, until_s: its bounds, in seconds since the run's start.
@@ -127,7 +127,7 @@ class _Stretch:
     def round_trips(self, load: PlannedLoad) -> float:
         """Return the messages sent in it after the warm-up that count as round trips.
 
-        The first reply after a resume does not. If a message fell due in the outage, it is that one's.
+        The first reply after a resume does not count. If a message fell due in the outage, it is its reply.
         """
         sent = load.rate * max(0.0, self.until_s - max(self.up_s, load.warmup_s))
         first = 1 - min(1.0, load.rate * self.away_s) if self.away_s and self.up_s >= load.warmup_s else 0.0
@@ -135,7 +135,7 @@ class _Stretch:
 
 
 def _stretches(load: PlannedLoad, session: int) -> Iterator[_Stretch]:
-    """Yield the times in which a session is up, to the run's end or until it stays away."""
+    """Yield the periods in which a session is up, to the run's end or until it gives up."""
     up_s, away_s, ordinal, outages = 0.0, 0.0, 0, 0
     while up_s < load.duration_s:
         drop = load.drops.next_drop(session, ordinal, up_s)
@@ -152,13 +152,13 @@ def _stretches(load: PlannedLoad, session: int) -> Iterator[_Stretch]:
 
 
 def _disturbed_s(load: PlannedLoad, session: int, drop: Drop, outages: int) -> float | None:
-    """Return how long a drop takes a session's connection away, or stalls it; None if it stays away.
+    """Return how long a drop interrupts or stalls a session's connection; None if the session gives up.
 
     Args:
         load: the load.
         session: number of the session.
         drop: the drop.
-        outages: of the session so far, with that of the drop.
+        outages: number of the session's outages so far, including that of the drop.
     """
     if not disconnects(drop.kind):
         return drop.hold_s

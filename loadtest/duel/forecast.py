@@ -1,6 +1,6 @@
-"""The forecast of a duel: what its pairs of runs can detect.
+"""The power forecast of a duel: the changes that its pairs of runs can detect.
 
-It is made from an earlier run under the same load, or from the plan alone, and again from the first pair that
+It is based on an earlier run under the same load, or on the plan alone, and again on the first pair that
 counts.
 """
 
@@ -48,16 +48,18 @@ class Forecast:
                 text.counted(self._settings.users, "user"),
                 text.clock(self._settings.duration_s),
             )
-            yield from self._lines(None, f"there is no earlier run with {users} for {duration} to go by")
+            yield from self._lines(
+                None, f"based on the plan: there is no earlier run with {users} for {duration}"
+            )
         else:
             manifest = self._like.manifest
-            yield from self._lines(self._like, f"judging by run {manifest.run_id} of {manifest.revision}")
+            yield from self._lines(self._like, f"based on run {manifest.run_id} of {manifest.revision}")
 
     def after(self, first: Timing) -> Iterator[str]:
         """Yield the forecast based on the baseline's first run; nothing if `before` used the same plan."""
         hash_before = None if self._like is None else self._like.manifest.comparability_hash
         if first.manifest.comparability_hash != hash_before:
-            yield from self._lines(first, "judging by the first pair that counts")
+            yield from self._lines(first, "based on the first pair that counts")
 
     def _lines(self, like: Timing | None, source: str) -> Iterator[str]:
         planned = self._settings.load
@@ -69,10 +71,10 @@ class Forecast:
         yield f"  {source}{_noise(found)}"
         if open_ := [one for one in found if not one.feasible]:
             names = ", ".join(map(_short, open_))
-            yield f"  too few to show that these are unchanged: {names}{self._remedy(open_)}"
+            yield f"  too few samples to show that these are unchanged: {names}{self._remedy(open_)}"
         if hoped is not None:
             trips, outages = text.count(hoped.round_trips), text.counted(hoped.outages, "outage")
-            yield f"  each run should have about {trips} round trips outside its warm-up and its {outages}"
+            yield f"  each run should have about {trips} round trips, without its warm-up and its {outages}"
         if lacks:
             yield f"  cannot be judged: {', '.join(f'{name} ({lack})' for name, lack in lacks.items())}"
         if unproven:
@@ -83,7 +85,7 @@ class Forecast:
         pairs = text.counted(self._settings.pairs, "pair")
         nothing = "no change of latency can be detected"
         if self._silent:
-            nothing = "no messages are planned, rate 0: judged by connects, outages and losses"
+            nothing = "no messages are planned (rate 0): judged by connects, outages and losses"
         return f"{pairs}: {detectable(found) or nothing}"
 
     @property
@@ -92,11 +94,11 @@ class Forecast:
 
     @property
     def _gates(self) -> Sequence[Gate]:
-        """The gates to forecast: without messages, none on replies."""
+        """The gates to forecast; without messages, those on replies are left out."""
         return [gate for gate in self._settings.gates if not (self._silent and gate.tag in OF_MESSAGES)]
 
     def _remedy(self, few: Sequence[Power]) -> str:
-        """Return what would be enough for these gates, empty if nothing is known that would."""
+        """Return what would be enough for these gates, empty if unknown."""
         pairs = [one.pairs_needed for one in few if one.pairs_needed is not None]
         times_s = [one.duration_s_needed for one in few if one.duration_s_needed is not None]
         per_unit, ways = self._settings.pairs_per_unit, []
@@ -104,7 +106,7 @@ class Forecast:
             ways.append(f"{max(pairs) * per_unit} pairs")
         if len(times_s) == len(few):
             ways.append(f"runs of {math.ceil(max(times_s) / per_unit)} s after the warm-up")
-        return f"; it takes {' or '.join(ways)}" if ways else ""
+        return f"; use {' or '.join(ways)}" if ways else ""
 
     def _forecasts(self, like: Timing | None) -> Sequence[Power]:
         settings = self._settings
@@ -114,7 +116,7 @@ class Forecast:
         else:
             warmup_s = like.manifest.plan.warmup_s
             noise = noise_of(history(settings.results, like.manifest, before_unix_ns=self._started_unix_ns))
-        # A unit is as one pair of runs that are longer; its instances are drawn once.
+        # A unit is like one pair of longer runs; its instances are drawn once.
         measured_s = settings.pairs_per_unit * max(1.0, settings.duration_s - warmup_s)
         return power_of_gates(
             self._gates,
@@ -125,7 +127,7 @@ class Forecast:
         )
 
     def _lack(self, gate: Gate, like: Timing | None, hoped: Expected | None) -> str:
-        """Return why the runs have too few samples for a quantile, empty if they have enough or who knows."""
+        """Return why the runs have too few samples for a quantile, empty if enough or unknown."""
         pairs, units = self._settings.pairs, self._settings.units
         if like is not None:
             return lack_of_runs(gate, [like.measured], pairs=pairs, units=units)
@@ -136,12 +138,13 @@ class Forecast:
             return ""
         over = f"over {text.counted(pairs, 'pair')}" if pairs > 1 else "in one pair"
         return (
-            f"about {text.count(hoped.round_trips)} round trips a run, {text.count(least)} are needed {over}"
+            f"about {text.count(hoped.round_trips)} round trips per run; {text.count(least)} are needed "
+            f"{over}"
         )
 
 
 def _short(one: Power) -> str:
-    """Return a gate with its margin; with the time that may be more, if the baseline is not known."""
+    """Return a gate with its margin, and its absolute margin if the baseline is unknown."""
     name, margin = one.gate.name.removeprefix("service "), one.gate.margin
     if one.gate.kind.counted:
         return name
@@ -150,7 +153,7 @@ def _short(one: Power) -> str:
 
 
 def _unproven(planned: PlannedLoad | None) -> str:
-    """Return why a run will have too few outages to judge reconnecting, and what to do; empty if it has."""
+    """Return why a run will have too few outages to judge reconnecting, with advice; empty if not."""
     if planned is None or not planned.outages_planned:
         return ""
     hoped = resumes(planned)
@@ -161,8 +164,8 @@ def _unproven(planned: PlannedLoad | None) -> str:
         *([f"--duration {longer}s"] if longer is not None else []),
         *([f"--ws-drop-every {oftener:g} after --"] if oftener is not None else []),
     ]
-    about = f"about {text.counted(hoped, 'outage')} a run" if hoped else "no outage that ends in a run"
-    return f"{about}, {MIN_RESUMED} are needed: {' or '.join(advice) or 'more sessions'}"
+    about = f"about {text.counted(hoped, 'outage')} per run" if hoped else "no outage ends within a run"
+    return f"{about}; {MIN_RESUMED} are needed: use {' or '.join(advice) or 'more sessions'}"
 
 
 def _noise(found: Sequence[Power]) -> str:

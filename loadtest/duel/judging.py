@@ -1,12 +1,12 @@
 """The verdict of a duel, made from duel.json and the files of its runs alone.
 
 `latency` is judged over the pairs, every other item over the runs of both sides (`loadtest.verdict.pooled`).
-The overall verdict follows from the items as in any run. If the candidate's server ends by itself, or does
-not start again, `connect` is FAIL, or INCONCLUSIVE if the baseline's does too. If only the baseline's does, a
-note says so. Another says what the verdict means if a server was never restarted.
+The overall verdict follows from the items as in any run. If the candidate's server exits early, or does not
+restart, `connect` is FAIL, or INCONCLUSIVE if the same happens to the baseline's. If it happens only to the
+baseline's, a note says so. Another note limits the verdict if a server was never restarted.
 
-If the duel chose the server's log, the output of a server that it started, a log that cannot be judged in any
-run leaves `server_log` NOT_JUDGED: nobody asked for it.
+If the duel itself chose the server's log (the output of a server that it started), a log that cannot be
+judged in any run leaves `server_log` NOT_JUDGED, because you did not ask for it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -98,7 +98,7 @@ def read_pair(pair: RunPair, results: Path, drawn: PairSums | None = None) -> Du
     Args:
         pair: the names of its runs.
         results: the folder of all runs.
-        drawn: gets the pair's data, which is not kept, for the reports.
+        drawn: receives the pair's data for the reports; the data is not kept.
 
     Raises:
         RunUnreadable: a file of a run is missing or damaged, or both are the same run.
@@ -125,12 +125,12 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
         return Item(
             item="latency",
             verdict=Ruling.INCONCLUSIVE,
-            summary="no pair of runs was made to its end",
+            summary="no pair of runs was completed",
             evidence=LatencyEvidence(),
         )
     units = {pair.unit or -number for number, pair in enumerate(pairs, start=1) if pair.fit}
     past, baseline = Histories(), pairs[0].a.timing.manifest
-    if len(units) < MIN_UNITS:  # more tell by their own spread how much instances differ
+    if len(units) < MIN_UNITS:  # more units show by their spread how much instances differ
         past = histories(results, baseline, before_unix_ns=record.started_unix_ns)
     return judge_pairs(
         [pair.timings for pair in pairs],
@@ -143,11 +143,11 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
 
 
 def is_stuck(latency: Item[LatencyEvidence]) -> bool:
-    """Whether no number of pairs settles what is open in latency; asked at a look.
+    """Whether latency is open and more pairs cannot settle it; called at a look.
 
-    Every gate is settled or left out, but a run has too few samples for a limit on a time: it keeps them. A
-    gate that is open may always be settled: one between two groups of replies by the share of each group,
-    and one that lacks samples ends the duel after its first pair (`DuelPair.lacks`).
+    Then every gate is settled or left out, but the runs have too few samples for a limit on a time, and more
+    pairs do not change that. An open gate may always be settled: one between two groups of replies by the
+    share of each group, and a gate that lacks samples ends the duel after its first pair (`DuelPair.lacks`).
     """
     gates = latency.evidence.gates
     open_ = gates is None or any(gate.decision is Ruling.INCONCLUSIVE for gate in gates)
@@ -194,7 +194,7 @@ def _is_judged(of_run: ItemOfRun) -> bool:
 
 
 def _not_asked_for(of_runs: Sequence[ItemOfRun]) -> list[ItemOfRun]:
-    """Return the item of each run with NOT_JUDGED in the place of INCONCLUSIVE."""
+    """Return the item of each run, with NOT_JUDGED instead of INCONCLUSIVE."""
     return [
         of_run
         if of_run.item.verdict is not Ruling.INCONCLUSIVE
@@ -213,7 +213,7 @@ def _not_asked_for(of_runs: Sequence[ItemOfRun]) -> list[ItemOfRun]:
 def _with_ended_servers(
     connect: Item[PooledEvidence[Any]], ended: Mapping[str, str]
 ) -> Item[PooledEvidence[Any]]:
-    """Return `connect` as it stands if the candidate's server, or both, ended by themselves."""
+    """Return `connect` with its verdict if the candidate's server, or both servers, ended early."""
     if "b" not in ended:
         return connect
     ruling = worst([connect.verdict, Ruling.INCONCLUSIVE]) if "a" in ended else Ruling.FAIL
@@ -237,7 +237,7 @@ def _notes(
 
 
 def _spoiled_notes(pairs: Sequence[DuelPair]) -> Iterator[str]:
-    """Yield which pairs do not count, with the reason of the first; evidence.spoiled has those of all."""
+    """Yield the pairs that do not count, with the first reason; evidence.spoiled has all reasons."""
     spoiled = [(number, pair) for number, pair in enumerate(pairs, start=1) if not pair.fit]
     if not spoiled:
         return
@@ -251,7 +251,7 @@ def _spoiled_notes(pairs: Sequence[DuelPair]) -> Iterator[str]:
 
 
 def instance_limit(restarted: Sequence[str], *, every: int) -> str:
-    """Return what cannot be concluded as some servers were not restarted; empty if all were.
+    """Return the limit of the verdict if some servers were not restarted; empty if all were.
 
     Args:
         restarted: the roles whose server restarts.
@@ -268,4 +268,5 @@ def instance_limit(restarted: Sequence[str], *, every: int) -> str:
     found = "these two instances" if len(instances) == 2 else f"this one instance of {instances[0]}"
     required = [gate for gate in GATES if gate.required and gate.kind is GateKind.QUANTILE]
     usual = ", ".join(f"{text.share(gate.assumed_ratio)} at p{100 * gate.quantile:g}" for gate in required)
-    return f"{start}: the change found is that of {found}; a fresh one may differ by some {usual}"
+
+    return f"{start}: the measured change is that of {found}; a new instance may differ by about {usual}"

@@ -1,8 +1,8 @@
-"""What the user has set for Locust in a duel.
+"""The settings that the user has made for Locust in a duel.
 
-It may stand in the arguments, in the environment, in Locust's configuration files or in a locustfile. The
-duel itself needs two answers: which load a run makes, and whether a server log is named. Locust checks its
-options itself, at the first run.
+They may be in the arguments, in the environment, in Locust's configuration files or in a locustfile. The duel
+needs only two of them: the load of a run, and whether a server log is given. Locust checks its options
+itself, at the first run.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def known(setting: Setting, arguments: Sequence[str], locustfile: Path | None) -
     Args:
         setting: the setting.
         arguments: arguments for Locust.
-        locustfile: a locustfile of the user's own, None for the duel's.
+        locustfile: the user's locustfile, None for the duel's.
 
     Returns:
         The value, or None if a locustfile or a configuration file of Locust may set it.
@@ -69,10 +69,10 @@ def names_log(arguments: Sequence[str], locustfile: Path | None) -> bool:
 
     Args:
         arguments: arguments for Locust.
-        locustfile: a locustfile of the user's own, None for the duel's.
+        locustfile: the user's locustfile, None for the duel's.
 
     Raises:
-        UsageError: an option is given without a value, or shortened to what may be several.
+        UsageError: an option is given without a value, or its abbreviation is ambiguous.
     """
     parser = _Parser(add_help=False)
     for setting in LOGS:

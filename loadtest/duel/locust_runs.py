@@ -1,7 +1,7 @@
-"""Make the runs of a duel: headless Locust in its own process, as you would start it yourself.
+"""Makes the runs of a duel: headless Locust in its own process, started as a user would start it.
 
-Locust needs its own process because it patches the standard library, and because a run must not depend on
-whether a duel started it. If a duel ends early, its runs in progress are killed. Their run directories stay
+Locust needs its own process because it patches the standard library, and because a run must be the same with
+or without a duel. If a duel ends early, its runs in progress are killed. Their run directories stay
 incomplete, so they are never chosen as a baseline.
 """
 
@@ -125,7 +125,7 @@ def _wait(turns: Sequence[_Turn], duration_s: int) -> None:
     deadline_s = time.monotonic() + duration_s + _OVERTIME_S
     while under_way := [turn for turn in turns if _is_under_way(turn)]:
         if time.monotonic() > deadline_s:
-            late = f"Locust did not end {_OVERTIME_S:g} s after a run of {duration_s} s"
+            late = f"Locust was still running {_OVERTIME_S:g} s after the end of a {duration_s} s run"
             raise LoadtestError(f"{late}: {_last_words(under_way[0])}")
         time.sleep(LOOK_EVERY_S)
 
@@ -167,11 +167,11 @@ def _new_run(turn: _Turn, results: Path) -> Path:
         path for path in _runs_of(turn.side, results) - turn.known if _revision(path) == turn.side.revision
     ]
     if not found:  # Locust exits with 1 for a failing locustfile, too
-        raise UsageError(f"Locust made no run with a WebSocketUser: {_last_words(turn)}")
+        raise UsageError(f"Locust did not make a run with a WebSocketUser: {_last_words(turn)}")
     if len(found) > 1:
         raise LoadtestError(
-            f"{len(found)} runs of {turn.side.revision} appeared under {results}, and one is of this duel. "
-            f"Give --{turn.side.role}-revision a name that nobody else uses now"
+            f"{len(found)} runs of {turn.side.revision} appeared in {results}, but this duel made only one. "
+            f"Set --{turn.side.role}-revision to a name that no other process uses"
         )
     return found[0]
 

@@ -1,4 +1,4 @@
-"""Output of a duel: lines for each run and look while it runs, tables at its end."""
+"""Output of a duel: lines for each run and look during the duel, tables at its end."""
 
 import math
 import shlex
@@ -31,7 +31,7 @@ _SECONDS_BESIDE = 5
 
 
 def opening_lines(settings: DuelSettings) -> Iterator[str]:
-    """Yield the lines printed first: what is compared, how, how often, and how long it takes at most."""
+    """Yield the lines printed first: the two sides, the order and number of runs, and the maximum time."""
     a, b = (f"{_named(side)} ({_where(side.url)})" for side in settings.sides)
     runs = settings.pairs * (1 if settings.order is Order.PARALLEL else 2)
     most_s = runs * (settings.duration_s + _SECONDS_BESIDE)
@@ -52,16 +52,16 @@ def opening_lines(settings: DuelSettings) -> Iterator[str]:
 
 
 def _units(settings: DuelSettings) -> str:
-    """Return what it means that pairs share instances of the servers; empty if each has its own."""
+    """Return the effect of pairs that share instances of the servers; empty if each has its own."""
     if settings.pairs_per_unit == 1:
         return ""
     found = f", which count as one unit: {text.counted(settings.units, 'unit')}"
     if settings.units < MIN_UNITS:
-        found += f", and only {MIN_UNITS} or more tell by themselves how much instances differ"
+        found += f"; {MIN_UNITS} are needed to measure how much instances differ"
     return found
 
 
-_ORDERS = {Order.TURNS: "in turn in drawn order", Order.PARALLEL: "both at once"}
+_ORDERS = {Order.TURNS: "in turn, in random order", Order.PARALLEL: "in parallel"}
 
 
 def _restarts(restarted: Sequence[str], every: int) -> str:
@@ -80,15 +80,15 @@ def _where(url: str) -> str:
 def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
     """Return the line printed when runs start."""
     names = " and ".join(_named(side) for side in settings.sides if side.role in roles)
-    verb = "runs" if len(roles) == 1 else "run at once"
+    verb = "runs" if len(roles) == 1 else "run in parallel"
     return f"pair {number} of {settings.pairs}: {names} {verb} for {text.clock(settings.duration_s)}"
 
 
 _HOW_TO_RELIEVE = {
     Order.TURNS: "options for Locust go after --, as in: -- --processes 2 --ws-rate 0.5",
-    Order.PARALLEL: "runs in turn (--order turns) do not share the host; options for Locust go after --",
+    Order.PARALLEL: "use --order turns, so that runs do not share the host; options for Locust go after --",
 }
-"""How to follow the advice on an overloaded load generator in a duel."""
+"""How to follow the advice for an overloaded load generator in a duel."""
 
 
 def _relief(pair: DuelPair, order: Order) -> Iterator[str]:
@@ -107,7 +107,7 @@ def pair_lines(number: int, pair: DuelPair, settings: DuelSettings) -> Iterator[
             yield f"pair {number} does not count for latency: {role}: {why}"
     yield from _relief(pair, settings.order)
     for missing in pair.lacks(pairs=settings.pairs, units=settings.units):
-        yield f"pair {number}: too little to judge, {missing}"
+        yield f"pair {number}: too few samples to judge: {missing}"
 
 
 def _of_run(run: DuelRun, name: str) -> str:
@@ -118,7 +118,7 @@ def _of_run(run: DuelRun, name: str) -> str:
 def _rulings(run: DuelRun, followed: Sequence[str]) -> str:
     """Return the items that failed and those that are INCONCLUSIVE; the run's verdict if there are none.
 
-    A log that the duel chose itself need not be one that can be judged (`loadtest.duel.judging`).
+    A log that the duel itself chose may be one that cannot be judged (`loadtest.duel.judging`).
     """
     unasked = {"server_log"} if followed else set()
     items = [
@@ -135,7 +135,7 @@ def _rulings(run: DuelRun, followed: Sequence[str]) -> str:
 def both_lines(items: Sequence[AnyItem]) -> Iterator[str]:
     """Yield a line with the items that both sides fail alike, if there are any."""
     if names := fails_in_both(items):
-        yield f"fails in both so far, so it is no regression: {', '.join(names)}"
+        yield f"fails on both sides so far, so it is not a regression: {', '.join(names)}"
 
 
 def standing_line(
@@ -161,7 +161,7 @@ def standing_line(
     if of_units:
         counted += f" in {text.counted(units, 'unit')}"
     if look is not None:
-        return f"look at {counted}: {look.verdict}: {look.summary}"
+        return f"check after {counted}: {look.verdict}: {look.summary}"
     names = [str(gate) for gate in GATES if gate.required]
     known = [(name, mean) for name in names if (mean := _mean(fit, name)) is not None]
     means = ", ".join(f"{name} {text.change(mean)}" for name, mean in known) or "nothing to compare"
@@ -169,11 +169,11 @@ def standing_line(
 
 
 def _outlook(made: int, units: int, settings: DuelSettings) -> str:
-    """Return how far the next look is; if too few pairs are left for it, when the duel is judged."""
+    """Return the distance to the next look; if too few pairs are left for one, when the verdict comes."""
     upcoming, per_unit = next_look(units, settings.looks), settings.pairs_per_unit
     if upcoming is None or (upcoming - units) > math.ceil((settings.pairs - made) / per_unit):
-        at = "" if upcoming is None else f"the check after {upcoming} can no longer be reached: "
-        return f"{at}the verdict comes after pair {settings.pairs}, the last"
+        at = "" if upcoming is None else f"too few pairs are left for the check after {upcoming}: "
+        return f"{at}the verdict comes after the last pair, {settings.pairs}"
     left = upcoming - units
     return f"{text.counted(left, 'unit') if per_unit > 1 else left} more until the next check"
 
@@ -211,7 +211,7 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
 
 
 def _remarks(record: DuelRecord) -> Iterator[str]:
-    """Yield how the runs were made and why the duel ended, its notes, and what to change."""
+    """Yield how the runs were made, why the duel ended, its notes, and the advice."""
     yield (
         f"{len(record.pairs)} of {text.counted(record.pairs_planned, 'pair')} of runs of "
         f"{text.clock(record.duration_s)} ({_how(record)}): {record.end}"
@@ -221,12 +221,12 @@ def _remarks(record: DuelRecord) -> Iterator[str]:
 
 
 def judged_duel(record: DuelRecord, pairs: Sequence[DuelPair], drawn: PairSums) -> JudgedComparison:
-    """Return a duel that has ended as its reports take it.
+    """Return a finished duel in the form for its reports.
 
     Args:
         record: its record, with the verdict.
         pairs: its pairs.
-        drawn: what is drawn of them.
+        drawn: the data for their charts.
     """
     sides = [[of_pair.timings[side].manifest for of_pair in pairs] for side in (0, 1)]
     return JudgedComparison(
@@ -251,7 +251,7 @@ def judged_duel(record: DuelRecord, pairs: Sequence[DuelPair], drawn: PairSums) 
 
 
 def _how(record: DuelRecord) -> str:
-    """Return how the runs of a duel were made; of files of earlier versions their order in its own words."""
+    """Return how the runs of a duel were made; for files of earlier versions, the order as they name it."""
     order = _ORDERS[Order(record.order)] if record.order in list(Order) else record.order
     if not record.restarted:
         return order

@@ -1,19 +1,19 @@
 """The pairs of a duel: the order of their runs, drawn from the seed, and when the servers restart. Pure.
 
 In each block of two pairs, one runs a first and the other b first, so that a steady drift, such as a host
-warming up or filling up, affects both sides equally. Which comes first is drawn for each block: a disturbance
-with a rhythm of its own cannot keep step with the duel. Where both runs of a pair are made at the same time,
-they share every disturbance, and only who is started first is drawn.
+warming up or filling up, affects both sides equally. The order is drawn at random for each block, so that a
+periodic disturbance cannot coincide with one side. Parallel runs of a pair share every disturbance, and only
+the one that starts first is drawn.
 
-Two instances of the same program differ, by where its memory lies and what its caches hold. A duel that
-starts each server once would take that difference for one between revisions, and more pairs would only make
-it surer. So servers restart every few pairs, and pairs between two restarts are one unit: they share their
-instances and say no more about the programs than one long pair.
+Two instances of the same program differ, by their memory layout and the content of their caches. A duel that
+starts each server once would attribute this difference to the revisions, and more pairs would only increase
+the confidence in it. So servers restart every few pairs, and the pairs between two restarts are one unit:
+they share their instances and are no more evidence about the programs than one long pair.
 
 A server restarts right before its own first run in a unit, not both before the pair: with a restart for every
-pair, each run then meets a process of the same age. The second of a pair would otherwise meet one that had
-idled through the first. In later pairs of a unit the processes are older, and their ages differ only by
-whose turn it was.
+pair, each run then has a process of the same age. Otherwise the second run of a pair would have one that was
+idle during the first. In later pairs of a unit the processes are older, and their ages differ only by the
+order of the runs.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from loadtest.session.schedule import uniform
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A pair of runs to be made.
+    """A pair of runs to make.
 
     Args:
         number: number of the pair, from 1.
@@ -43,12 +43,12 @@ class Pairing:
 
 
 def pairing(number: int, *, order: Order, seed: int, pairs_per_unit: int, restarts: bool) -> Pairing:
-    """Return what the pair of this number is.
+    """Return the pair with this number.
 
     Args:
         number: number of the pair, from 1.
         order: whether runs are made in turn or at the same time.
-        seed: of the order.
+        seed: seed of the order.
         pairs_per_unit: pairs between two restarts, at least 1.
         restarts: whether servers are restarted at all.
     """

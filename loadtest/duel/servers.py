@@ -2,12 +2,12 @@
 
 A command gets a free port at each start, as `{port}` in its arguments and as PORT in its environment; its
 server must listen on that port of 127.0.0.1. The port cannot be reserved: if another program takes it first,
-the server is started again on another port. Outside its own starts a server always runs: while one is
-measured, the other only idles. Servers that are started together are started at the same time, so that
-neither is older. Each instance writes to a log of its own, `server-a-01.log`, `server-a-02.log` and so on: a
-run follows the log of the instance that it measures.
+the server is started again on another port. Both servers always run, except during their restarts: while one
+is measured, the other is idle. Servers that are started together are started at the same time, so that
+neither is older. Each instance writes to its own log, `server-a-01.log`, `server-a-02.log` and so on: a run
+follows the log of the instance that it measures.
 
-When servers are started is decided in `loadtest.duel.pairing`.
+`loadtest.duel.pairing` decides when servers are started.
 """
 
 import time
@@ -41,8 +41,8 @@ class Servers:
         timeout_s: seconds that each server may take to listen.
 
     Attributes:
-        urls: URL of each side, by role; of a command, once its server was started.
-        logs: output of each server that was started, of its newest instance, by role.
+        urls: URL of each side, by role; for a command, after its server was started.
+        logs: output file of the newest instance of each started server, by role.
     """
 
     def __init__(self, sides: Sequence[Side], *, folder: Path, timeout_s: float) -> None:
@@ -59,12 +59,12 @@ class Servers:
     def start(self, roles: Iterable[str]) -> None:
         """Start the servers of these sides at the same time; those that run are stopped first.
 
-        A side that is a URL is left alone. If a server that has run before does not start again, the other is
-        restarted, too: on a machine that starts neither, it is the fault of neither.
+        A side with a URL is not touched. If a server that has run before does not restart, the other one is
+        restarted, too: if neither starts, the machine is at fault and not a server.
 
         Raises:
             InvalidSetting: a command does not start a server that listens in time.
-            LoadtestError: a server has ended by itself, so nothing is restarted; `ended` says which.
+            LoadtestError: a server ended early, so nothing is restarted; `ended` says which.
         """
         if self.ended():
             raise LoadtestError("a server of the duel has ended")
@@ -84,7 +84,7 @@ class Servers:
         return bool(self._not_restarted)
 
     def ended(self) -> dict[str, str]:
-        """Return a message for each server that has ended by itself or did not start again, by role."""
+        """Return a message for each server that ended early or did not restart, by role."""
         ended = {
             role: f"the server ended with exit status {process.exit_status}; its output is in {process.log}"
             for role, process in self._processes.items()
@@ -167,14 +167,14 @@ class Servers:
 
 
 class _NotStarted(Exception):
-    """A command started no server.
+    """A command did not start a server.
 
-    Its text is for duel.json, which must not contain the command: that may hold a password.
+    Its text is for duel.json, which must not contain the command, because it may contain a password.
 
     Args:
         side: the side with the command.
         problem: continues the sentence after the option.
-        process: what was started, None if nothing could be.
+        process: the started process, None if it could not be started.
         port_taken: whether another program had its port, so that another try may help.
     """
 
@@ -195,16 +195,16 @@ class _NotStarted(Exception):
         """Return the error of the option, for the terminal."""
         option, words, process = f"--{self._side.role}-cmd", self._side.command, self._process
         if process is None:
-            hint = "No shell reads it: for one use sh -c '…'"
+            hint = "It runs without a shell. To use one: sh -c '…'"
             return InvalidSetting(option, words[0], self._problem, hint)
         hint = f"Its output is in {process.log}: {one_line(process.last_words())}"
         if not any(_PLACEHOLDER in word for word in words):
-            hint = f"The port to listen on is {{port}} in the command, or $PORT. {hint}"
+            hint = f"Pass {{port}} in the command, or listen on $PORT. {hint}"
         return InvalidSetting(option, " ".join(words), self._problem, hint)
 
 
 def _free_ports(count: int) -> Sequence[int]:
-    """Return ports that are free now, none twice."""
+    """Return different ports that are free now."""
     ports: dict[int, None] = {}
     while len(ports) < count:
         ports[free_port()] = None

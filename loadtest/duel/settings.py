@@ -47,7 +47,7 @@ _OWN_OPTIONS = {
     **dict.fromkeys(("-u", "--users"), "use --users before --"),
     "--ws-results": "use --results before --",
     "--ws-revision": "use --a-revision and --b-revision before --",
-    "--ws-baseline": "it compares a with b",
+    "--ws-baseline": "a duel compares b with a",
     "--ws-margin": "use --margin before --",
 }
 """Options of Locust that the duel sets itself, and what to use instead."""
@@ -103,7 +103,7 @@ class Side:
             InvalidSetting: both or neither are given, or one of them is malformed.
         """
         if bool(url) == bool(command):
-            problem = f"or --{role}-cmd must be given, and not both: where {role} is, or how to start it"
+            problem = f"or --{role}-cmd must be given, but not both: a URL, or the command that starts {role}"
             raise InvalidSetting(f"--{role}", NOT_SHOWN, problem)
         words = _words(f"--{role}-cmd", command) if command else ()
         return cls(role=role, revision=revision or role, url=url or "", command=words)
@@ -175,7 +175,7 @@ class DuelSettings:
         self._check_warmup()
 
     def _check_paths(self) -> None:
-        """Refuse URLs with different paths: a run's path is in its plan, and unlike runs are not compared."""
+        """Refuse URLs with different paths: the path is part of a run's plan, and plans must be the same."""
         if self.a.url and self.b.url:
             a, b = (public_path(path_in(side.url) or "/") for side in self.sides)
             if a != b:
@@ -187,7 +187,7 @@ class DuelSettings:
         least_s = math.ceil(MIN_SECONDS + without_s)
         if self.duration_s < least_s:
             problem = f"must be at least {least_s}s: {MIN_SECONDS} s after a warm-up of {without_s:g} s"
-            hint = f"For a shorter warm-up add -- {WARMUP.option} SECONDS" if without_s else ""
+            hint = f"For a shorter warm-up, add -- {WARMUP.option} SECONDS" if without_s else ""
             raise InvalidSetting("--duration", f"{self.duration_s}s", problem, hint)
 
     @property
@@ -225,7 +225,7 @@ class DuelSettings:
     def followed(self) -> tuple[str, ...]:
         """The roles whose server's output is followed as its log: both or none.
 
-        The log of one side alone would show faults that the other may have, too.
+        The log of only one side would show faults that the other side may have, too.
         """
         if not all(side.command for side in self.sides) or names_log(self.arguments, self._own_locustfile):
             return ()
@@ -247,7 +247,7 @@ class DuelSettings:
 
     @property
     def pairs_per_unit(self) -> int:
-        """Pairs that share instances of the servers; 1 if no server restarts, for want of a larger sample."""
+        """Pairs that share instances of the servers; 1 if no server restarts."""
         return self.restart_every if self.restarted else 1
 
     @property
@@ -262,7 +262,7 @@ class DuelSettings:
 
     @property
     def order_seed(self) -> int:
-        """The seed of the order: that of the runs, or the default where a locustfile may set another."""
+        """The seed of the order: that of the runs, or the default if a locustfile may set another."""
         seed = self.known(SETTINGS["seed"])
         return int(SETTINGS["seed"].default if seed is None else seed)
 
@@ -275,6 +275,6 @@ def parse_duration(text: str) -> int:
     """
     match = _WRITTEN_DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise InvalidSetting("--duration", text, "must be written like 30s, 5m or 1h30m")
+        raise InvalidSetting("--duration", text, "must be a duration such as 30s, 5m or 1h30m")
     hours, minutes, seconds = (int(number or 0) for number in match.groups())
     return 3600 * hours + 60 * minutes + seconds

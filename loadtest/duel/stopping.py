@@ -1,10 +1,10 @@
-"""Decides what comes next in a duel, given the pairs so far. Pure.
+"""Decides the next step of a duel from the pairs so far. Pure.
 
 A duel looks when 4, 8 and 12 units are complete and after the last pair (`loadtest.statistics.sequential`),
 never in between: extra looks would raise the error rate above the stated one. A unit, the pairs between two
 restarts of the servers (`loadtest.duel.pairing`), is complete when all its pairs were run, and counts if one
 of them does. A duel ends as soon as more pairs cannot change the verdict: latency is settled at a look, or
-open only in ways that no number of pairs settles; the candidate has failed another item that the baseline
+open only in ways that more pairs cannot settle; the candidate has failed another item that the baseline
 does not fail; or the runs are too short. An item that both sides fail, the candidate more often, is judged at
 the looks; while it is open, a latency that passes does not end the duel.
 """
@@ -28,8 +28,8 @@ class Outcome:
         fit: whether the pair counts: the load generator was fit to measure.
         failed: whether the candidate certainly regressed in an item other than latency.
         unsettled: whether more pairs may settle an item that both sides fail.
-        hopeless: whether each run has too few samples, so that not even all pairs can be judged.
-        stuck: whether no number of pairs settles what is open in latency (`loadtest.duel.judging.is_stuck`).
+        hopeless: whether each run has too few samples, so that even all pairs cannot be judged.
+        stuck: whether more pairs cannot settle latency (`loadtest.duel.judging.is_stuck`).
         latency: verdict of the look after this pair, None if there was no look.
     """
 
@@ -47,12 +47,12 @@ class End(StrEnum):
     SETTLED = "the verdict is settled"
     BUDGET = "all pairs were run"
     SPOILED = f"{MAX_SPOILED} invalid pairs in a row"
-    HOPELESS = "runs like these can never tell"
-    STUCK = "no number of pairs settles what is open"
+    HOPELESS = "runs like these have too few samples"
+    STUCK = "more pairs cannot settle the open gates"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"
     NOT_RESTARTED = "a server did not start again"
-    FAILED = "it could not go on; the logs beside duel.json say why"
+    FAILED = "it could not continue; see the logs beside duel.json"
 
 
 def next_step(outcomes: Sequence[Outcome], *, pairs: int) -> int | End:

@@ -1,19 +1,19 @@
 """Choose the baseline of a run: the run it is compared with, and why.
 
 A run's first report chooses by rule (`choose_baseline`): the baseline that you give, else the run pinned for
-the plan, else the newest sound run of another revision with the same plan and script on the same machine,
-else any; never an unnamed one, unless you give it. What is sound, and which runs are barred, is in
-`loadtest.runs.suitability`: of a chain of releases, each is compared with the last good one. If none is
-sound, the newest of the best that are not barred is used. If earlier runs are all barred by their latency,
-there is no baseline, and latency is INCONCLUSIVE until a person pins one. Runs that were not chosen are
-recorded with the reason.
+the plan, else the newest sound run of another revision with the same plan and script, preferably on the same
+machine; never an unnamed one, unless you give it. `loadtest.runs.suitability` defines which runs are sound
+and which are barred: in a series of releases, each is compared with the last good one. If no run is sound,
+the newest of the best that are not barred is used. If all earlier runs are barred by their latency, there is
+no baseline, and latency is INCONCLUSIVE until you pin one. Runs that were not chosen are recorded with the
+reason.
 
-The runs of a duel were judged in pairs, not each by itself. Those of its candidate are never chosen, whatever
-the duel's verdict: a candidate that FAILed must not be what the next release is compared with. Those of its
-baseline serve if there is no other run.
+The runs of a duel were judged in pairs, not individually. Those of its candidate are never chosen, whatever
+the duel's verdict: the next release must not be compared with a candidate that FAILed. Those of its baseline
+are used if there is no other run.
 
 A later report keeps the baseline of the last verdict unless you give another one: its verdict must not change
-because newer runs exist. An unreadable baseline is an error if you gave it, else a note.
+because newer runs exist. An unreadable baseline is an error if you gave it, otherwise a note.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ class Rule(StrEnum):
     ASKED = "chosen with --ws-baseline"
     PINNED = "pinned for this plan"
     NEWEST = "the newest complete run of another revision with the same plan"
-    FITTEST = "newer runs of other revisions with this plan are less fit to be compared with"
+    FITTEST = "newer runs of other revisions with this plan are less suitable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Baseline:
     """The run directory to compare with, and the rule that chose it.
 
     Args:
-        data: what its files hold, if they were read to choose it; None if not.
+        data: the content of its files, if they were read to choose it; None otherwise.
     """
 
     path: Path
@@ -77,7 +77,7 @@ class BaselineChoice:
     """The baseline, None for no comparison, and the newest `MAX_PASSED_OVER` runs that were not chosen.
 
     Args:
-        none_good: whether there is none because the latency of all runs bars them.
+        none_good: whether there is none because all runs are barred by their latency.
     """
 
     baseline: Baseline | None = None
@@ -86,7 +86,7 @@ class BaselineChoice:
 
 
 class _Later(Enum):
-    """Why a run is put off. The first kind is looked at first."""
+    """Why a run is considered later. The first kind is examined first."""
 
     DUEL = auto()
     UNLIKE = auto()  # of another machine, or of another script
@@ -106,10 +106,10 @@ class _Examined:
 
     Args:
         found: how suitable it is, None if it is unusable.
-        why: what speaks against it, empty if nothing does.
-        latency: whether that is its own latency, or that of its duel.
-        later: why it was put off until nothing better is found; None if it was not.
-        data: what its files hold, if it is sound: of the others, only one is read a second time.
+        why: its problem as a baseline, empty if there is none.
+        latency: whether the problem is its own latency, or that of its duel.
+        later: why it is considered only if there is no better one; None if it is considered at once.
+        data: the content of its files, if it is sound; of the others, only one is read a second time.
     """
 
     candidate: _Candidate
@@ -141,7 +141,7 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest, duels: Mapping[Path, M
 
 
 def _fittest(candidates: Sequence[_Candidate], of: Manifest) -> BaselineChoice:
-    """Return the newest sound candidate of the run's own machine, else the newest of the best, else of any.
+    """Return the newest sound candidate on the same machine, else the newest of the best, else of any.
 
     Args:
         candidates: newest first.
@@ -170,7 +170,7 @@ def _best(examined: Iterable[_Examined]) -> _Examined | None:
 
 
 def _passed_over(examined: Iterable[_Examined]) -> tuple[PassedOver, ...]:
-    """Return the newest runs that were not chosen: of a duel, one of each side stands for all."""
+    """Return the newest runs that were not chosen; of a duel, only one per side."""
     listed = {one.candidate.duel or one.run.path: one for one in reversed(list(examined))}
     return tuple(
         PassedOver(
@@ -191,7 +191,7 @@ def _examined(
     Args:
         candidates: newest first.
         of: the run to judge.
-        later: the kind of runs to examine although they were put off.
+        later: the kind of postponed runs to examine as well.
     """
     looked_at = read = 0
     for one in candidates:
@@ -214,12 +214,12 @@ def _examined(
 
 
 def _at_a_glance(one: _Candidate, of: Manifest, later: _Later | None) -> _Examined | None:
-    """Return a run that cannot be the baseline, or not yet, without a look at its verdict; else None."""
+    """Return a run that cannot be the baseline, or not yet, for a reason outside its verdict; else None."""
     manifest, duel = one.run.manifest, one.duel
     if not manifest.complete:
         return _Examined(candidate=one, found=None, why="it did not finish, or is still running")
     if not manifest.named:
-        return _Examined(candidate=one, found=None, why="the version of its server is not known")
+        return _Examined(candidate=one, found=None, why="the version of its server is unknown")
     if duel is not None and not duel.is_baseline:
         why = f"it is a run of the candidate of duel {duel.duel}"
         return _Examined(candidate=one, found=Suitability(bar=why), why=why, latency=True)
@@ -230,7 +230,7 @@ def _at_a_glance(one: _Candidate, of: Manifest, later: _Later | None) -> _Examin
         why = f"it ran another script: {', '.join(map(str, edited))}"
         return _Examined(candidate=one, found=Suitability(bar=why), why=why, later=_Later.UNLIKE)
     if duel is not None and later is None:
-        why = f"it is a run of the baseline of duel {duel.duel}, which was compared in pairs only"
+        why = f"it is a run of the baseline of duel {duel.duel}, which was compared only in pairs"
         return _Examined(candidate=one, found=Suitability(bar=why), why=why, later=_Later.DUEL)
     return None
 
@@ -265,7 +265,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The result of looking for a baseline.
+    """The result of a search for a baseline.
 
     Args:
         search: how the baseline was found, or why there is none.
@@ -315,7 +315,7 @@ def _as_before(before: Verdict, results: Path) -> Found:
     compared = latency.baseline or BaselineEvidence()
     path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
     if path is None:
-        return _none(passed_over, "the run that this one was compared with is gone")
+        return _none(passed_over, "the baseline of the last verdict no longer exists")
     try:
         return _found(path, read_run(path), compared.rule or "", passed_over)
     except RunUnreadable as problem:
@@ -329,7 +329,7 @@ def _read(chosen: Baseline, passed_over: Sequence[PassedOver]) -> Found:
 
 def _found(path: Path, run: RunData, rule: str, passed_over: Sequence[PassedOver]) -> Found:
     found = suitability(run, readable_verdict(path))
-    is_accepted = rule in (Rule.ASKED, Rule.PINNED)  # by a person
+    is_accepted = rule in (Rule.ASKED, Rule.PINNED)  # by the user
     problems = [found.bar, found.unfit, found.lack, *found.failings, "" if is_accepted else found.uncompared]
     notes = [f"baseline {run.manifest.revision} is weak: {problem}" for problem in filter(None, problems)]
     return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)

@@ -1,4 +1,4 @@
-"""Judge a server's log by itself, without a run: `loadtest check-log`. `log_tables` draws the result.
+"""Judge a server's log without a run: `loadtest check-log`. `log_tables` renders the result.
 
     status     when                                                                            exit code
     CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records         1
@@ -10,9 +10,9 @@
                a level, or, where --since needs times, without a time or with times in the future:
                never OK                                                                                4
 
-A real error is a record at ERROR or worse that neither a client's disconnect nor a shutdown caused. The
-apparent error ratio, which counts by level alone, is shown for comparison. Records are counted as they are
-read and not kept, so a log of any length takes the same memory.
+A real error is a record at ERROR or worse that was not caused by a client's disconnect or a shutdown. The
+apparent error ratio, which counts only by level, is shown for comparison. Records are counted as they are
+read and not kept, so memory does not depend on the length of the log.
 """
 
 from collections import Counter
@@ -45,11 +45,11 @@ CRITICAL_ERRORS = 5
 CRITICAL_RATIO = 0.05
 
 _MIN_SPAN_S = 60  # an hourly rate from less than a minute is meaningless
-_WAITING = 1_000  # records before the first one with a time: more are a log without times
+_WAITING = 1_000  # records before the first one with a time; with more, the log counts as one without times
 OLDER, WITHOUT_TIME, OTHER_REVISION = "older than --since", "without a time", "other revision"
 """Why a record is not checked."""
-_AHEAD_NS = 10 * 60 * SECOND_NS  # more than clocks differ by, less than time zones do
-_LOCAL_TIME = "A log in local time must name its time zone"
+_AHEAD_NS = 10 * 60 * SECOND_NS  # more than the difference of clocks, less than that of time zones
+_LOCAL_TIME = "A log in local time must include its time zone"
 EXAMPLES_SHOWN = 5
 _REVISIONS_SHOWN = 5
 _REVISION_SHOWN = 80  # characters
@@ -83,12 +83,12 @@ class LogReport(Struct, kw_only=True):
     since_ns: int | None = None
     now_ns: int | None = None
     left_out: Counter[str] = field(default_factory=Counter)  # records that were not selected, by reason
-    examples: list[str] = field(default_factory=list)  # records without a level, as they were understood
-    newest_ns: int | None = None  # of all records, also those that were not selected
+    examples: list[str] = field(default_factory=list)  # records without a level, as they were read
+    newest_ns: int | None = None  # of all records, including those that were not selected
     revisions_skipped: set[str] = field(default_factory=set)
 
     def skip(self, record: LogRecord, reason: str) -> None:
-        """Count a record that was not selected, and keep its revision if it is another."""
+        """Count a record that was not selected, and store its revision if it is new."""
         self.left_out[reason] += 1
         self._note_newest(record)
         if reason == OTHER_REVISION and len(self.revisions_skipped) < _REVISIONS_SHOWN:
@@ -202,18 +202,18 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def _unlevelled(self) -> str:
-        """Why levels say nothing, with examples and what was understood of them; empty if they do."""
+        """Why the levels cannot be judged, with examples and how they were read; empty if they can."""
         disconnects = self._count(lambda log_class, level: log_class in DISCONNECTS and level is None)
         of_disconnects = disconnects / self.disconnects if self.disconnects else 0.0
         return unlevelled(self.unlevelled / self.records, of_disconnects, self.examples)
 
     @property
     def _untimed(self) -> str:
-        """Why the records since a time cannot be told from older ones; empty if they can."""
+        """Why the records since a time cannot be distinguished from older ones; empty if they can."""
         if self.since_ns is None or self.reading.untimed <= MAX_UNREAD_RATIO * self.reading.records:
             return ""
         share = text.share(self.reading.untimed / self.reading.records)
-        return f"{share} of the records have no time that can be read, which --since needs"
+        return f"{share} of the records have no readable time, but --since needs one"
 
     @property
     def _early(self) -> str:
@@ -224,7 +224,7 @@ class LogReport(Struct, kw_only=True):
         if ahead_ns < _AHEAD_NS:
             return ""
         ahead_min = ahead_ns // (60 * SECOND_NS)
-        newest = f"the newest record is of {iso(self.newest_ns)}, {ahead_min:,} min in the future"
+        newest = f"the newest record is from {iso(self.newest_ns)}, {ahead_min:,} min in the future"
         return f"{newest}, so --since may select the wrong records. {_LOCAL_TIME}"
 
     @property
@@ -234,17 +234,17 @@ class LogReport(Struct, kw_only=True):
             return self._untimed
         if self.skipped:
             revisions = ", ".join(sorted(self.revisions_skipped))
-            named = f"; the log has the revisions: {revisions}" * bool(revisions)
+            named = f"; the log has these revisions: {revisions}" * bool(revisions)
             return f"no record was selected{self._older}{named}"
         damaged = self.reading.damaged_ratio() > 0
-        return "no record was found: name the log's format" if damaged else "the log is empty"
+        return "no record was found. Give the log's format with --format" if damaged else "the log is empty"
 
     @property
     def _older(self) -> str:
-        """What the newest record is, if all records are older than --since; empty if not."""
+        """The time of the newest record, if all records are older than --since; empty if not."""
         if self.since_ns is None or self.newest_ns is None or self.newest_ns >= self.since_ns:
             return ""
-        newest = f"the newest is of {iso(self.newest_ns)}, older than --since ({iso(self.since_ns)})"
+        newest = f"the newest is from {iso(self.newest_ns)}, older than --since ({iso(self.since_ns)})"
         return f": {newest}. {_LOCAL_TIME}"
 
     @property
@@ -336,7 +336,7 @@ class Selection(Struct, frozen=True, kw_only=True):
         since_ns: records from this Unix time on; None for all.
         revision: records of this revision of the server; None for all.
         now_ns: time of the check, in Unix time: records long after it show that the log is in local time.
-            None if the log is of any time.
+            None if the log may be from any time.
     """
 
     since_ns: int | None = None
@@ -386,7 +386,7 @@ def check(
 
 
 def _with_times(records: Iterable[LogRecord]) -> Iterator[tuple[LogRecord, int | None]]:
-    """Yield each record with its time: without one, that of the record before it, at the start that after it.
+    """Yield each record with its time; a record without one has that of the one before it, or the first time.
 
     An application often prints errors without a time among the timed records of its web server.
     """

@@ -1,8 +1,8 @@
-"""The files that CI is told of by name: which names a run may write, and how it writes them.
+"""Report files for CI whose names the user gives: which files a run may write, and how it writes them.
 
-The user types these names, also by mistake: that of the locustfile, of a device, of the file in which GitHub
-keeps a step's summary. So a file is only ever replaced by a report if it is new, empty, or a report itself.
-What is refused is refused before the run, and not written afterwards either.
+A name may be a mistake: that of the locustfile, of a device, or of GitHub's file for the step summary. So a
+report replaces a file only if that is new, empty, or a report itself. Other files are refused before the run,
+and not written after it.
 """
 
 import os
@@ -35,7 +35,7 @@ class CiFile:
     Args:
         option: the option that names it.
         path: the file.
-        head: how such a report begins.
+        head: the beginning of such a report.
     """
 
     option: str
@@ -44,11 +44,11 @@ class CiFile:
 
     @property
     def place(self) -> Path:
-        """The file with no link in its folder's path: a user's folder may be one, such as /tmp on macOS."""
+        """The file without links in its folder's path, which may have some, such as /tmp on macOS."""
         return self.path.parent.resolve() / self.path.name
 
     def check(self) -> None:
-        """Check that the file can be written, create its folder, and remove what an earlier run left.
+        """Check that the file can be written, create its folder, and remove the report of an earlier run.
 
         Raises:
             InvalidSetting: it cannot be written.
@@ -73,9 +73,7 @@ class CiFile:
         for variable in (STEP_SUMMARY, STEP_OUTPUT):
             given = os.environ.get(variable)
             if given and Path(given).resolve() == self.place:
-                self._refuse(
-                    f"must not be the file that {variable} names: use --ws-github, which appends to it"
-                )
+                self._refuse(f"must not be the file in {variable}. Use --ws-github, which appends to it")
 
     def _check_content(self) -> None:
         """Refuse to replace a file that is not a report of the tool."""
@@ -84,7 +82,7 @@ class CiFile:
         with regular_files.open_regular(self.path) as file:
             head = file.read(_HEAD_BYTES)
         if head and not self.head.match(head):
-            self._refuse("must be a new file, or one that loadtest wrote: this one holds something else")
+            self._refuse("must be a new file or a report of loadtest; this one has other content")
 
     def _refuse(self, problem: str) -> None:
         raise InvalidSetting(self.option, str(self.path), problem)

@@ -1,7 +1,7 @@
-"""What a run or a command leaves for CI outside its own directory: copies of reports, and what GitHub reads.
+"""Output for CI outside the run directory: copies of reports, and the files that GitHub reads.
 
-It is written whatever the verdict is, also when nothing could be judged: a pipeline looks at it when
-something is wrong. How the reports look is in `loadtest.report`.
+It is written whatever the verdict, even if nothing could be judged, because a pipeline needs it when
+something is wrong. The reports themselves are made in `loadtest.report`.
 """
 
 import os
@@ -38,12 +38,12 @@ from loadtest.runs.ci_files import JUNIT_HEAD, STEP_OUTPUT, STEP_SUMMARY, SUMMAR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiReport:
-    """What there is to say.
+    """The report for CI.
 
     Args:
         summary: summary.md.
         junit: junit.xml; None if there is none.
-        annotations: what GitHub shows with the job.
+        annotations: messages that GitHub shows with the job.
         outputs: outputs of the step by name.
     """
 
@@ -54,11 +54,11 @@ class CiReport:
 
 
 def run_report(judged: JudgedRun, problems: Sequence[str] = ()) -> CiReport:
-    """Return what there is to say about a run.
+    """Return the report of a run.
 
     Args:
         judged: the run.
-        problems: what else failed the process, and belongs to no item.
+        problems: other failures of the process, which belong to no item.
     """
     found = [Annotation(Level.ERROR, "loadtest", problem) for problem in problems]
     return CiReport(
@@ -74,11 +74,11 @@ def run_report(judged: JudgedRun, problems: Sequence[str] = ()) -> CiReport:
 
 
 def comparison_report(sheet: Sheet, comparison: JudgedComparison, report: Path | None) -> CiReport:
-    """Return what there is to say about a comparison or a duel.
+    """Return the report of a comparison or a duel.
 
     Args:
         sheet: the result as tables.
-        comparison: the result as its reports take it.
+        comparison: the result in the form for its reports.
         report: its report.html, None if that could not be written.
     """
     return CiReport(
@@ -89,10 +89,10 @@ def comparison_report(sheet: Sheet, comparison: JudgedComparison, report: Path |
 
 
 def nothing_judged(reason: str) -> CiReport:
-    """Return what there is to say where no run could be judged.
+    """Return the report for a run that could not be judged.
 
     Args:
-        reason: why not: the error.
+        reason: the error.
     """
     return CiReport(
         summary=summary_of_nothing(reason),
@@ -104,12 +104,12 @@ def nothing_judged(reason: str) -> CiReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiOutput:
-    """Where CI looks.
+    """The places where CI reads output.
 
     Args:
         github: whether this is a step of GitHub Actions.
-        summary_file: where else summary.md is written; None for nowhere.
-        junit_file: where else junit.xml is written; None for nowhere.
+        summary_file: further file for summary.md; None for none.
+        junit_file: further file for junit.xml; None for none.
     """
 
     github: bool = False
@@ -123,7 +123,7 @@ class CiOutput:
             yield CiFile(SETTINGS["junit_file"].option, self.junit_file, JUNIT_HEAD)
 
     def check(self) -> None:
-        """Check that the files can be written, create their folders, and remove what an earlier run left.
+        """Check that the files can be written, create their folders, and remove an earlier run's reports.
 
         Raises:
             InvalidSetting: one of them cannot be written.
@@ -131,13 +131,13 @@ class CiOutput:
         files = list(self._files())
         if len({file.place for file in files}) < len(files):
             first, second = files
-            problem = f"must be another file than that of {first.option}"
+            problem = f"must differ from the file of {first.option}"
             raise InvalidSetting(second.option, str(second.path), problem)
         for file in files:
             file.check()
 
     def admissible(self) -> "CiOutput":
-        """Return the output without the files that `check` refuses, for what is said of a refused run."""
+        """Return the output without the files that `check` refuses, for the report of a refused run."""
         found = CiOutput(github=self.github)
         for attribute in ("summary_file", "junit_file"):
             wider = replace(found, **{attribute: getattr(self, attribute)})
@@ -147,7 +147,7 @@ class CiOutput:
         return found
 
     def write(self, report: CiReport) -> None:
-        """Write the files, and annotations to standard error, where GitHub reads them, too.
+        """Write the files, and the annotations to standard error, which GitHub also reads.
 
         Raises:
             ResultsUnwritable: the first of the files that cannot be written; the others have been, and each
@@ -168,7 +168,7 @@ class CiOutput:
             raise first
 
     def _writes(self, report: CiReport) -> Iterator[Callable[[], None]]:
-        """Yield what writes each file."""
+        """Yield a function for each file that writes it."""
         summary = report.summary.encode()
         if self.github:
             outputs = output_lines(report.outputs, f"loadtest-{secrets.token_hex(16)}")
@@ -181,7 +181,7 @@ class CiOutput:
 
 
 def _append_summary(data: bytes) -> None:
-    """Append a summary to the step's, unless both would be too long."""
+    """Append a summary to that of the step, unless both together would be too long."""
     path = os.environ.get(STEP_SUMMARY)
     size = os.path.getsize(path) if path and os.path.exists(path) else 0
     if size + len(data) + 1 > SUMMARY_BYTES:
@@ -191,10 +191,10 @@ def _append_summary(data: bytes) -> None:
 
 
 def _append(variable: str, data: bytes) -> None:
-    """Append lines to the file that a variable of GitHub's names; say so if it names none."""
+    """Append lines to the file in one of GitHub's variables; report an error if the variable is not set."""
     path = os.environ.get(variable)
     if not path:
-        told = f"{variable} is not set: a container needs the variable and the file it names"
+        told = f"{variable} is not set. In a container, pass the variable and mount the file it names"
         print(Annotation(Level.WARNING, "loadtest", told), file=sys.stderr)
         return
     with writing(Path(path), advice=f"{variable} names this file"), open(path, "a+b") as file:

@@ -1,13 +1,13 @@
 """Compare runs, one pair or several: `loadtest compare`.
 
-Each item's verdict is set beside the baseline's, both judged anew by the candidate's limits and allowances:
-the comparison fails if one was broken, and a defect that the baseline has too is not the candidate's
+Each item's verdict is compared with the baseline's, both judged by the candidate's limits and allowances: the
+comparison fails if an item broke, but not for a defect that the baseline has, too
 (`loadtest.verdict.item_changes`).
 
-`latency` is judged like that of a verdict for one pair, and pair by pair for several; from four pairs on, the
-interval comes from their own spread. Runs with different plans are refused. With `force` they are compared
-under the candidate's plan, and the result is never PASS: a baseline with a slower plan would make any
-candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
+`latency` is judged as in a verdict for one pair, and pair by pair for several; from four pairs on, the
+interval comes from the spread of the pairs. Runs with different plans are refused. With `force` they are
+compared under the candidate's plan, and the result is never PASS: a baseline with a slower plan would make
+any candidate look good. The statistics are in `loadtest.verdict.latency` and `loadtest.statistics`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -57,7 +57,7 @@ class ComparedRun(RunNamed, frozen=True, kw_only=True):
 
     Args:
         path: its run directory.
-        among: which of the revision's runs it is, such as "the newest of 3 complete runs".
+        among: its place among the revision's runs, such as "the newest of 3 complete runs".
     """
 
     path: str
@@ -153,7 +153,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
         raise UsageError(f"baseline and candidate are the same revision ({after.revision}). {_SEE_OTHERS}")
     if not (before.named and after.named):
         raise UsageError(
-            "runs without a revision may be of different servers. Name two of them, without --all"
+            "runs without a revision may be from different servers. Name two of them, without --all"
         )
     if not all(runs):
         raise UsageError(
@@ -178,13 +178,13 @@ def compare(
         results: the folder of all runs.
         force: compare runs with different plans.
         margins: margins as for `parse_margins`; the rest are those of the candidate's last run.
-        drawn: gets each pair while its data is in memory, for the reports.
+        drawn: receives each pair for the reports while its data is in memory.
 
     Raises:
         InvalidSetting: a margin is malformed or out of range.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ and `force` is not set.
-        UsageError: there are several pairs, and they were not made in turn.
+        UsageError: there are several pairs, and the runs do not alternate.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
@@ -226,7 +226,7 @@ def _named(
 
 
 def _among(manifest: Manifest, catalogue: Catalogue) -> str:
-    """Return which of its revision's complete runs a run is, empty if it is not one of the results folder."""
+    """Return the place of a run among its revision's complete runs, empty if it is outside the folder."""
     complete = [run for run in once(catalogue.of_revision(manifest.revision)) if run.manifest.complete]
     ids = [run.manifest.run_id for run in complete]
     if manifest.run_id not in ids:
@@ -238,7 +238,7 @@ def _among(manifest: Manifest, catalogue: Catalogue) -> str:
 
 
 def _alike(manifests: Sequence[tuple[Manifest, Manifest]], catalogue: Catalogue) -> str:
-    """Return which run of one revision has the plan of the other's, for a pair whose plans differ."""
+    """Return a hint to a run with the plan of the other revision's, for a pair whose plans differ."""
     for before, after in manifests:
         if before.comparability_hash == after.comparability_hash:
             continue
@@ -312,7 +312,7 @@ def _several_pairs(
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
     manifests = [(before.manifest, after.manifest) for before, after in timings]
-    own = {run.run_id for pair in manifests for run in pair}  # they alternate: their changes are no noise
+    own = {run.run_id for pair in manifests for run in pair}  # they alternate, so their changes are not noise
     past = _histories(manifests, results, besides=own)
     latency = judge_pairs(alike, gates=gates, history=past.whole, class_histories=past.classes)
     return _Judged(latency=latency, before=before, after=after)
@@ -339,11 +339,11 @@ def _histories(
 def _inconclusive_at_best(item: Item[LatencyEvidence], found: Iterable[Difference]) -> Item[LatencyEvidence]:
     """Return the item for runs with different plans: INCONCLUSIVE, unless a limit is broken."""
     of_plan = ", ".join(str(difference) for difference in found if difference.in_plan)
-    return not_compared(item, f"unlike plans ({of_plan})")
+    return not_compared(item, f"different plans ({of_plan})")
 
 
 def comparison_sheet(compared: Compared) -> Sheet:
-    """Return the runs, what else differs, the gated quantiles, and what changed in each item, as tables."""
+    """Return the runs, other differences, the gated quantiles, and the changes of each item, as tables."""
     several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
@@ -396,7 +396,7 @@ def _run_table(pairs: Sequence[ComparedPair]) -> Table:
 
 
 def _percentile_table(latency: LatencyEvidence) -> Table:
-    """Return the percentiles without a gate; those with one, of whole seconds, have a table of their own."""
+    """Return the percentiles without a gate; those with one have a separate table."""
     before = latency.baseline.percentiles if latency.baseline else {}
     gated = {gate.gate for gate in latency.gates or ()}
     rows = [

@@ -1,6 +1,6 @@
-"""The folder of a comparison: where it is, and the reports that are written into it.
+"""The folder of a comparison, and the reports in it.
 
-A comparison that is made again writes into the same folder: its name consists of the ids of the runs.
+The name of the folder consists of the ids of the runs, so a repeated comparison writes into the same folder.
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ COMPARISON = "comparison.json"
 
 
 def judged_comparison(compared: Compared, drawn: PairSums) -> JudgedComparison:
-    """Return a comparison of `loadtest compare` as its reports take it.
+    """Return a comparison of `loadtest compare` in the form for its reports.
 
     Args:
         compared: the comparison.
-        drawn: what was drawn of its pairs.
+        drawn: the data for its charts.
     """
     several = len(compared.pairs) > 1
     runs = [compared.baseline, compared.candidate]

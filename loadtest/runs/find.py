@@ -2,10 +2,10 @@
 
 A RUN argument is a run directory, a run id or its beginning, or a revision, which means its newest complete
 run. Some commands also accept the beginning of a plan's comparability hash. A name that may mean several runs
-is refused. Pinned baselines are copies of runs under results/baselines/, and otherwise runs like any other;
-`once` drops a copy if the original still exists, and an id means the original.
+is refused. Pinned baselines are copies of runs in results/baselines/, and otherwise normal runs; `once` drops
+a copy if the original still exists, and an id means the original.
 
-Only run.json and verdict.json are read here. Choosing a baseline belongs to `loadtest.runs.baselines`.
+Only run.json and verdict.json are read here. `loadtest.runs.baselines` chooses baselines.
 """
 
 import os
@@ -83,7 +83,7 @@ class Catalogue:
 
 
 def with_id(runs: Iterable[FoundRun], wanted: str) -> list[FoundRun]:
-    """Return the runs with this id; if there are none, those whose id begins so, if that is long enough."""
+    """Return the runs with this id; if there are none, those whose id begins with it, if long enough."""
     runs = list(runs)
     exact = [run for run in runs if run.manifest.run_id == wanted]
     if exact or len(wanted) < SHORTEST_ID:
@@ -92,12 +92,12 @@ def with_id(runs: Iterable[FoundRun], wanted: str) -> list[FoundRun]:
 
 
 def without_slash(wanted: str) -> str:
-    """Return a name without the slash that a shell's completion adds to a folder's."""
+    """Return a name without the slash that a shell's completion appends to folders."""
     return wanted.rstrip("/") or wanted
 
 
 def originals(runs: Sequence[FoundRun]) -> list[FoundRun]:
-    """Return the runs without the pinned copies of those that are among them, too."""
+    """Return the runs without pinned copies of other runs in the list."""
     unpinned = {run.manifest.run_id for run in runs if not run.pinned}
     return [run for run in runs if not (run.pinned and run.manifest.run_id in unpinned)]
 
@@ -185,7 +185,7 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
 
     Raises:
         RunNotFound: no run, revision or plan has that name.
-        UsageError: the name fits several plans, or there is no complete run at all.
+        UsageError: the name matches several plans, or there is no complete run.
     """
     complete = [run for run in once(find_runs(results).runs) if run.manifest.complete]
     if wanted is None:
@@ -230,7 +230,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
         verdict: verdict on the run, None if there is none or it is unreadable.
         failure: why the tool itself failed, None if it did not.
         pinned: whether this is a pinned baseline.
-        note: what kind of run it is: a drill, and the duel that made it; empty for any other.
+        note: whether it is a drill, and the duel that made it; empty for any other run.
     """
 
     revision: str
@@ -290,10 +290,10 @@ class MadeBy:
 
 
 def made_by_duels(results: Path) -> dict[Path, MadeBy]:
-    """Return the duel that made a run, by its resolved directory; an unreadable duel.json names none."""
+    """Return the duel that made each run, by resolved directory; unreadable duel.json files are skipped."""
     made: dict[Path, MadeBy] = {}
     for file in sorted((results / directory.DUELS).glob("*/duel.json")):
-        with suppress(RunUnreadable, OSError, ValueError):  # a path in it may be none
+        with suppress(RunUnreadable, OSError, ValueError):  # a path in it may be invalid
             for pair in read_json(file, _Duel).pairs:
                 made[(results / pair.a).resolve()] = MadeBy(file.parent.name, is_baseline=True)
                 made[(results / pair.b).resolve()] = MadeBy(file.parent.name, is_baseline=False)
@@ -320,7 +320,7 @@ def _listed(run: FoundRun, made_by: MadeBy | None) -> ListedRun:
 
 
 def _written(path: Path) -> str:
-    """Return a path as text that UTF-8 can write, whatever bytes its names have."""
+    """Return a path as text that can be encoded in UTF-8, whatever bytes its names have."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

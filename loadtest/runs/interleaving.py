@@ -1,7 +1,7 @@
-"""Several pairs of runs must have been made in turn: only then is each pair a measurement of its own.
+"""Checks that the runs of several pairs alternate: only then is each pair an independent measurement.
 
-If all runs of one revision were made before those of the other, whatever changed in between (the day, a
-neighbour on the host, a warm cache) is in every pair, and their spread does not show it.
+If all runs of one revision were made before those of the other, any change in between (the time of day,
+another load on the host, a warm cache) is in every pair, and the spread of the pairs does not show it.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ _RUNS_NAMED = 8
 
 
 def check_interleaved(pairs: Sequence[tuple[Manifest, Manifest]]) -> None:
-    """Refuse pairs of runs that were not made in turn; a single pair has no turn.
+    """Refuse pairs of runs that do not alternate; a single pair is always accepted.
 
     Args:
         pairs: manifests of the baseline's and the candidate's run of each pair.
 
     Raises:
-        UsageError: sorted by start, the runs are not the pairs one after the other.
+        UsageError: sorted by start, the runs are not one pair after the other.
     """
     runs = sorted(
         ((run.started_unix_ns, number, run) for number, pair in enumerate(pairs) for run in pair),

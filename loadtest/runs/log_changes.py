@@ -1,13 +1,13 @@
-"""Compares the logs of two periods, as before and after a deploy: what is new, gone, more or less frequent.
+"""Compares the logs of two periods, such as before and after a deploy: new, gone, or more frequent records.
 
-Counts are compared by rate: an hour against a day is no comparison of counts. A rate needs the log's
-duration, from its first record to its last. Where one of the logs has no times or is shorter than a minute,
-records stand in for hours, and rates are those of 1,000 records.
+Counts are compared by rate, because the periods may differ in length. A rate needs the log's duration, from
+its first record to its last. If one of the logs has no times or is shorter than a minute, rates are per 1,000
+records.
 
-A count is that of a class and level, or of one shape of warning or error. Given the sum of two counts, the
-second is binomial if the rates are equal (`statistics.exact_test`). Of many counts some differ by chance, so
-the level is divided by their number (Bonferroni). Records of one fault come in bursts and are not independent
-of each other, as the test takes them to be: "more frequent" is said of the records, not of the faults.
+Records are counted by class and level, and by shape of warning or error. Given the sum of two counts, the
+second is binomial if the rates are equal (`statistics.exact_test`). Among many counts some differ by chance,
+so the significance level is divided by their number (Bonferroni). The test assumes independent records, but
+records of one fault come in bursts: "more frequent" is true of the records, not of the faults.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -32,7 +32,7 @@ class LogChange(Struct, frozen=True, kw_only=True):
         text: an example, empty for all records of the class and level.
         before, after: numbers of records.
         before_rate, after_rate: the same, per unit of the comparison.
-        chance: how often equal rates make counts at least so far apart in this direction.
+        chance: probability, with equal rates, of counts at least this far apart in this direction.
         change: `new` and `gone` if one count is 0, otherwise `more frequent` or `less frequent`; empty if
             chance may explain the difference.
     """
@@ -176,7 +176,7 @@ def _chance(before: int, after: int, exposure: tuple[float, float]) -> float:
 
 def _name(before: int, after: int, *, more: bool, sure: bool) -> str:
     if not before:
-        return "new"  # it is worth a look even where it may be chance
+        return "new"  # worth showing even if it may be chance
     if not after:
         return "gone"
     if not sure:

@@ -31,7 +31,7 @@ def _counts(reports: Sequence[LogReport]) -> Table:
 
 
 def _if_any(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return the rows in which some log has anything."""
+    """Return the rows that are not empty in every log."""
     return [row for row in rows if not {"0", text.UNKNOWN}.issuperset(row[1:])]
 
 
@@ -76,7 +76,7 @@ def _shapes(changes: LogChanges) -> Table:
     rows = [(level_name(change.level), *_figures(change), Untrusted(change.text)) for change in shown]
     header = ("level", *_before_and_after(changes), "by chance", "change", "one of them")
     more = len(changes.shapes) - len(shown)
-    note = "One of the logs has too many shapes to count them all." if changes.incomplete else ""
+    note = "One of the logs has too many shapes to count all of them." if changes.incomplete else ""
     title = f"Warnings and errors per {changes.unit}, before and after"
     return Table(header, "lrrrll", rows, title, more=more, note=note)
 

@@ -1,13 +1,14 @@
-"""Earlier runs of a plan, and the values of their gates: what run-to-run noise and trends are made of.
+"""Earlier runs of a plan, and the values of their gates: the input for run-to-run noise and trends.
 
-Values are read from verdict.json, which is quick; the data of a run is read only if its verdict lacks them.
+Values are read from verdict.json, which is fast; the data of a run is read only if its verdict lacks them.
 Only runs that were fit to measure latency count: complete, not cut short, and with a load generator that kept
-up. A value that cannot be a measurement, as in a file that someone has written, is unknown.
+up. A value that cannot be a measurement, as in an edited file, is unknown.
 
-Unnamed runs do not count: these may be experiments with any server. Of a duel's runs only the baseline's do,
-because its sides alternate, and what differs between two revisions is no noise. A run whose latency became
-worse by its own verdict is no noise either: one bad release among fourteen good runs would make ten times as
-much of it. Any other change of revision is a step in the series, which `loadtest.statistics.noise` finds.
+Unnamed runs do not count, because they may be experiments with any server. Of a duel's runs only the
+baseline's count, because its sides alternate, and the difference between two revisions is not noise. A run
+whose own verdict says that latency became worse is not noise either: one bad release among fourteen good runs
+would increase the noise tenfold. Any other change of revision is a step in the series, which
+`loadtest.statistics.noise` finds.
 """
 
 import math
@@ -50,11 +51,11 @@ Values = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunValues:
-    """What one run says about latency.
+    """The latency values of one run.
 
     Args:
-        past: its day and the values of its gates; none of a run of several user classes.
-        classes: the same by class, of a run of several.
+        past: its day and the values of its gates; no values for a run of several user classes.
+        classes: the same by class, for a run of several.
         unfit: why it was not fit to measure latency, empty if it was.
         verdict: verdict on the run; None if it has none.
         latency: verdict on its latency; NOT_JUDGED if it has none.
@@ -80,7 +81,7 @@ class RunValues:
 
 
 def of_class(name: str, gate: str) -> str:
-    """Return how a gate of a user class is called; with no class, the gate's own name."""
+    """Return the name of a user class's gate; without a class, the gate's own name."""
     return f"{name} {gate}".strip()
 
 
@@ -121,10 +122,10 @@ def run_values(run: FoundRun) -> RunValues:
 def histories(
     results: Path, manifest: Manifest, *, before_unix_ns: int, besides: Collection[str] = ()
 ) -> Histories:
-    """Return the newest `MAX_RUNS` earlier fit runs of a plan, and of the same script, on the same kind of
-    machine, oldest first.
+    """Return the newest `MAX_RUNS` earlier fit runs of a plan, oldest first.
 
-    Those whose latency FAILed against their baseline are left out.
+    They have the same script and the same kind of machine. Runs whose latency FAILed against their baseline
+    are left out.
 
     Args:
         results: the folder of all runs.
@@ -183,7 +184,7 @@ def _latency(verdict: ClassVerdict) -> Item[LatencyEvidence]:
 
 
 def _worse(latency: Item[LatencyEvidence]) -> bool:
-    """Whether latency FAILed against the baseline; a broken limit alone says nothing about that."""
+    """Whether latency FAILed against the baseline, not only by a limit."""
     evidence = latency.evidence
     by_gate = any(gate.decision is Ruling.FAIL for gate in evidence.gates or ())
     by_limit = any(limit.verdict is Ruling.FAIL for limit in evidence.time_limits or ())

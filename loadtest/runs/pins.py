@@ -1,6 +1,6 @@
-"""Pinned baselines: copies of runs under results/baselines/, the only folder in results/ that git tracks.
+"""Pinned baselines: copies of runs in results/baselines/, the only folder in results/ that git tracks.
 
-A copy holds the run's data and its verdict, not its reports; `loadtest report` makes those again. A plan has
+A copy has the run's data and its verdict, not its reports; `loadtest report` writes those again. A plan has
 at most one pinned run: pinning another one replaces it. `loadtest.runs.baselines` chooses the baseline if
 none is pinned.
 """
@@ -71,8 +71,8 @@ def pin(run: Path, results: Path) -> Pinned:
         raise UsageError(f"{run} is incomplete and cannot be a baseline. Pin a complete run")
     if not manifest.named:
         raise UsageError(
-            f"{run} has no revision and cannot be a baseline: its server may be any version. "
-            "Repeat it with --ws-revision NAME"
+            f"{run} has no revision and cannot be a baseline: its server may be any version. Repeat it "
+            "with --ws-revision NAME"
         )
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
@@ -94,7 +94,7 @@ def unpin(runs: Sequence[FoundRun]) -> None:
         ResultsUnwritable: a copy cannot be removed.
     """
     for run in runs:
-        assert run.pinned, "only copies are removed"
+        assert run.pinned, "only pinned copies can be removed"
         _remove(run.path)
 
 
@@ -169,7 +169,7 @@ class BaselineChange(Struct, frozen=True, kw_only=True):
 def set_baseline(wanted: str, results: Path) -> BaselineChange:
     """Pin a run as the baseline of its plan, replacing the run that is pinned for it.
 
-    Problems of the run as a baseline are reported but do not prevent pinning: the user may have reasons.
+    Problems of the run as a baseline are reported but do not prevent pinning: the choice is the user's.
 
     Args:
         wanted: a run as for `resolve`.
@@ -177,7 +177,7 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
 
     Raises:
         RunNotFound: no run or revision has that name.
-        UsageError: the run is incomplete or has no revision, or the name may mean several.
+        UsageError: the run is incomplete or has no revision, or the name is ambiguous.
         ResultsUnwritable: the run cannot be copied.
     """
     run = resolve(wanted, results)
@@ -203,7 +203,7 @@ def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
         results: the folder of all runs.
 
     Raises:
-        UsageError: no pinned run has that name, or the name may mean several.
+        UsageError: no pinned run has that name, or the name is ambiguous.
         ResultsUnwritable: a copy cannot be removed.
     """
     pinned = [run for run in find_runs(results).runs if run.pinned]
@@ -217,7 +217,7 @@ def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
 
 
 def _meant(wanted: str, pinned: Sequence[FoundRun]) -> list[FoundRun]:
-    """Return the pinned runs that a name means: a run by its directory or id, or all of a revision."""
+    """Return the pinned runs with this name: a run by its directory or id, or all of a revision."""
     of_id = with_id(pinned, wanted)
     named = [run for run in pinned if run.manifest.revision == wanted or run.path.name == Path(wanted).name]
     if (of_id and named and of_id != named) or len({run.manifest.run_id for run in of_id}) > 1:

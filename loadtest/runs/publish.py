@@ -1,8 +1,8 @@
 """Publish a run: write its verdict and reports. Also attach a server's log after the run.
 
-Some logs are available only afterwards (`gcloud logging read`). `attach_logs` writes the same file as
-following the log during the run does, so that everything else works as usual. The rules of judging are not
-here but in `loadtest.verdict`.
+Some logs are available only after the run (`gcloud logging read`). `attach_logs` writes the same file as
+following the log during the run, so that everything else works as usual. The rules of judging are in
+`loadtest.verdict`.
 """
 
 import itertools
@@ -41,9 +41,9 @@ from loadtest.verdict.side_changes import changes_over_runs
 
 _AT_ONCE = 10_000  # records classified in one batch
 
-_NO_BASELINE = "this run cannot serve as a baseline: the load generator was {}. Repeat the run"
+_NO_BASELINE = "this run cannot be a baseline: the load generator was {}. Repeat the run"
 
-_FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen anew"
+_FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen again"
 
 
 def attach_logs(
@@ -53,9 +53,9 @@ def attach_logs(
     rules: RuleTable,
     format: str = "auto",  # noqa: A002 - the setting's name
 ) -> None:
-    """Attach a server's log to a run. It replaces the log that the run had, once it has been read to the end.
+    """Attach a server's log to a run. It replaces the run's log after it has been read to the end.
 
-    The number of real errors that the run allows stays as it was.
+    The number of real errors that the run allows does not change.
 
     Args:
         run: the run directory.
@@ -84,7 +84,7 @@ def attach_logs(
 
 
 def _allowed_errors(run: Path) -> int:
-    """Return how many real errors a run allows; 0 if the log that it has cannot be read."""
+    """Return how many real errors a run allows; 0 if its log cannot be read."""
     try:
         log = read_server_log(run)
     except RunUnreadable:  # the log is about to be replaced
@@ -159,7 +159,7 @@ def _compared(verdict: Verdict, run: RunData, found: Found) -> Verdict:
     try:
         before = baseline_items(Path(path), baseline, like=run.manifest, candidate=verdict.items)
     except RunUnreadable as problem:  # its log: the run itself could be read
-        note = f"what changed against the baseline is not known: {problem}"
+        note = f"the changes against the baseline are unknown: {problem}"
         return msgspec.structs.replace(verdict, differences=differing, notes=[*verdict.notes, note])
     doubts = judged_otherwise([baseline.manifest], [run.manifest])
     changes = changes_over_runs([before], [verdict.items], doubts=doubts)

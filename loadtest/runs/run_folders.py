@@ -1,6 +1,6 @@
 """The folders of runs in a results folder. A link that leads out of it is reported and not followed.
 
-The results folder itself may be a link: the user chose it. What is in it may come from anywhere.
+The results folder itself may be a link: the user chose it. Its content may come from anywhere.
 """
 
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 from loadtest.errors import RunUnreadable
 from loadtest.results.directory import BASELINES, MANIFEST, NOT_REVISIONS
 
-_LINK = "is a link to another place, which is not followed: name the folder that it points to"
+_LINK = "is a link out of the results folder, which is not followed. Name the folder that it points to"
 
 
 def run_folders(results: Path) -> Iterator[Path | RunUnreadable]:
     """Yield the folders with a run.json, at results/REVISION/RUN and results/baselines/REVISION/RUN.
 
-    Folders that cannot be looked into, and links to folders elsewhere, are yielded as errors.
+    Unreadable folders, and links to folders elsewhere, are yielded as errors.
     """
     for parent in (results, results / BASELINES):
         for revision in _folders(parent, results):
@@ -35,7 +35,7 @@ def _runs(revision: Path, results: Path) -> Iterator[Path | RunUnreadable]:
 
 
 def _folders(parent: Path, results: Path) -> Iterator[Path | RunUnreadable]:
-    """Yield the folders in a folder by name, without hidden ones and links to others in the results."""
+    """Yield the subfolders of a folder by name, except hidden ones and links within the results folder."""
     try:
         names = sorted(os.listdir(parent))
     except (FileNotFoundError, NotADirectoryError):
@@ -57,7 +57,7 @@ def _is_within(path: Path, results: Path) -> bool:
 
 
 def own_folder(path: Path, results: Path) -> Path:
-    """Return the folder of a run or duel that a name means, without links.
+    """Return the folder of a run or duel, without links.
 
     Args:
         path: the folder. Below the results folder no part of it may be a link that leads out of it; elsewhere

@@ -1,10 +1,9 @@
-"""Judge the items of a run from its files; those of a baseline as its candidate's are judged.
+"""Judge the items of a run from its files, and those of a baseline by the rules of its candidate.
 
-The items of a baseline are judged anew, not read from its verdict.json: that may be by another version's
-rules, or with other limits and allowances, and a rule that changed would look like a server that changed.
-The candidate's limits and allowances can be used for it. What was counted by a rule during the run cannot be
-counted again: where such a rule differs, the change is unclear
-(`loadtest.verdict.differences.judged_otherwise`).
+The items of a baseline are judged again, not read from its verdict.json, which may be made by another
+version's rules or with other limits and allowances: a changed rule would look like a changed server. The
+candidate's limits and allowances are used for it. Counts made by a rule during the run cannot be made again:
+if such a rule differs, the change is unclear (`loadtest.verdict.differences.judged_otherwise`).
 """
 
 from collections.abc import Iterable
@@ -33,7 +32,7 @@ from loadtest.verdict.server_log import Window
 def log_item(
     path: Path, run: RunData, *, allowed_errors: int | None = None
 ) -> Item[ServerLogEvidence] | None:
-    """Judge the server's log that a run directory holds; return None if it holds none.
+    """Judge the server's log in a run directory; return None if there is none.
 
     Args:
         path: the run directory.
@@ -48,7 +47,7 @@ def log_item(
 
 
 def with_log(path: Path, run: RunData) -> tuple[Item[ServerLogEvidence] | None, RunData]:
-    """Return what `log_item` does, and the run with the log's errors by second, by the clock of that item.
+    """Return the result of `log_item`, and the run with the log's errors per second, by that item's clock.
 
     Args:
         path: the run directory.

@@ -1,15 +1,15 @@
 """How suitable a run is as a baseline: it may be barred, poor, or sound.
 
-Barred is a run whose own latency was FAIL or INCONCLUSIVE against a baseline. If such a run became the
-baseline, a chain of releases, each a little slower, would never be seen: each would be compared with the one
-before. So a run is good if its latency was PASS, or there was no other run to compare it with.
+A run is barred if its own latency was FAIL or INCONCLUSIVE against a baseline. If such a run became the
+baseline, a series of releases, each a little slower, would go unnoticed, because each would be compared with
+the previous one. So a run is good if its latency was PASS, or if there was no other run to compare it with.
 
-A run that was compared, but was not fit for it, is barred as well: nobody knows whether it was slower.
+A run that was compared but not fit for the comparison is also barred: it may have been slower.
 
-Poor is a run that was not fit to measure latency, that has too few samples for a gate, that failed to connect
-or lost messages, or whose latency was not compared: nobody asked for it, or there were only runs of other
-machines. Such a run may be any step of a chain: after a new machine, or a new version of a library, nobody
-knows. It serves if there is none better, and its comparison's notes say what it is.
+A run is poor if it was not fit to measure latency, has too few samples for a gate, failed to connect or lost
+messages, or if its latency was not compared: no comparison was requested, or there were only runs of other
+machines. Such a run may already be slower than its predecessors. It is used if there is no better one, and
+the notes of the comparison say why it is poor.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item, Verdict
 from loadtest.verdict.timing import Timing, spoiling, timing
 
-NONE_ASKED = "no comparison was asked for"
+NONE_ASKED = "no comparison was requested"
 
 NONE_GOOD = (
     "no earlier run of this plan is good enough to compare with: its latency was FAIL or INCONCLUSIVE, see "
@@ -47,8 +47,8 @@ class Suitability:
         unjudged: number of gates that cannot be judged against it.
         lack: why they cannot be judged (the reason of the last one), empty if all can.
         failings: one sentence for each item that the run itself failed.
-        uncompared: why its own latency was not compared, so that it may be any step of a chain; empty if it
-            was, or there was no run to compare it with.
+        uncompared: why its own latency was not compared, so that it may be slower than earlier runs; empty if
+            it was compared, or there was no run to compare it with.
     """
 
     bar: str = ""
@@ -62,7 +62,7 @@ class Suitability:
     def rank(self) -> tuple[bool, int, bool, bool]:
         """Sort key of runs that are not barred: smaller is better.
 
-        Lost messages do not hide that a server has become slower; a run that was not compared does.
+        A run that was not compared may hide that a server became slower; lost messages do not.
         """
         return bool(self.unfit), self.unjudged, bool(self.uncompared), bool(self.failings)
 
@@ -100,24 +100,24 @@ def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
 
 
 def barred(given: Verdict | None) -> str:
-    """Return why the verdict of a run forbids to compare others with it; empty if it does not."""
+    """Return why the verdict of a run bars it as a baseline; empty if it does not."""
     if given is None:
         return ""
     if given.latency.verdict is Ruling.FAIL:
         return f"it FAILed latency: {given.latency.summary}"
     if given.latency.evidence.rule == NONE_GOOD:
-        return "it had no good baseline itself"
+        return "it had no good baseline"
     if any(_compared(item) is Ruling.INCONCLUSIVE for item in latencies(given)):
         return f"its own latency was INCONCLUSIVE: {given.latency.summary}"
     if given.latency.evidence.baseline is not None and not given.generator.valid:
-        return f"it was compared, but not fit for it: {given.latency.summary}"
+        return f"it was compared, but not fit for the comparison: {given.latency.summary}"
     return ""
 
 
 def is_good(given: Verdict | None) -> bool:
-    """Whether the verdict of a run alone says that it is good: nothing bars it, and it is not a poor one.
+    """Whether a run is good by its verdict alone: neither barred nor poor.
 
-    A run without a verdict may be anything.
+    A run without a verdict is not.
     """
     return given is not None and given.generator.valid and not barred(given) and not _uncompared(given)
 
@@ -131,7 +131,7 @@ def latencies(given: Verdict) -> list[Item[LatencyEvidence]]:
 def _compared(latency: Item[LatencyEvidence]) -> Ruling:
     """Return the result of the comparison alone; NOT_JUDGED if there was none.
 
-    Limits that could not be judged say nothing about the comparison.
+    Limits that could not be judged do not affect the comparison.
     """
     evidence = latency.evidence
     if evidence.baseline is None or not evidence.gates:
@@ -147,7 +147,7 @@ def _of_machines(unlike: Sequence[Difference]) -> bool:
 
 
 def _uncompared(given: Verdict | None) -> str:
-    """Return that a run was not compared although there was a baseline, or could have been, and why."""
+    """Return why a run was not compared, if a comparison was possible; empty otherwise."""
     if given is None:
         return ""
     if given.latency.evidence.rule == NONE_ASKED:

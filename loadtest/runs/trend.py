@@ -1,13 +1,13 @@
-"""The runs of one plan over time: where their latency changed, and whether it has risen: `loadtest trend`.
+"""The runs of one plan over time: when latency changed, and whether it has risen: `loadtest trend`.
 
 The complete, readable runs of a plan make a series, oldest first; pinned copies do not count twice. Those on
 the machine of the newest run are judged, if they were fit to measure latency. `loadtest.statistics.changes`
-finds the change points, which are shown and not judged: a step may be meant. `loadtest.statistics.creep`
+finds the change points, which are shown but not judged: a step may be intended. `loadtest.statistics.creep`
 decides whether the newest level is above the first one, or that of the pinned revision, by more than the
 margin of the newest run's plan, whether by steps or by a creep too slow for any single comparison.
 
-A run of several user classes has the gates of each. What is counted (slow replies, losses) is not judged
-here. The tables are in `loadtest.runs.trend_sheet`.
+A run of several user classes has the gates of each. Counts (slow replies, losses) are not judged here. The
+tables are in `loadtest.runs.trend_sheet`.
 """
 
 import math
@@ -89,7 +89,7 @@ class TrendLevel(Struct, frozen=True, kw_only=True):
             it, else INCONCLUSIVE; NOT_JUDGED if there are too few values.
         reason: why it was not settled; empty otherwise.
         first_runs, last_runs: ids of the runs that were compared.
-        first, last: from which revision to which, in words.
+        first, last: the revisions of the first and the last runs, for people.
         before, after: their mean levels: quantiles in µs, drift as a ratio; null if not judged.
         change_ratio: the relative change, null if not judged.
         low_ratio, high_ratio: its bounds: the lower one at the error level for FAIL, the upper one at 5%.
@@ -117,7 +117,7 @@ class Trend(Struct, frozen=True, kw_only=True):
     Args:
         verdict: FAIL if a gate is; INCONCLUSIVE if one is, or if a required one has too few values.
         pinned: the pinned revision that the runs were compared with, empty for the first runs.
-        runs: those that are judged, and those that are not with the reason.
+        runs: the judged runs, and the others with the reason.
         changes: where quantiles changed; not judged.
         levels: the newest level of each gate.
     """
@@ -156,7 +156,7 @@ class _Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GateOf:
-    """A gate, or that of a user class.
+    """A gate, or one of a user class.
 
     Args:
         gate: the gate, with its margin.
@@ -253,7 +253,7 @@ def _left_out(manifest: Manifest, values: RunValues, newest: Manifest | None, *,
     if values.unfit:
         return values.unfit
     if any_named and not manifest.named:
-        return "the version of its server is not known"
+        return "the version of its server is unknown"
     if newest is not None and (differ := host_differences([manifest], [newest])):
         return f"it was made on another machine: {', '.join(map(str, differ))}"
     if newest is not None and (edited := script_differences([manifest], [newest])):
@@ -308,7 +308,7 @@ def _changes(runs: Sequence[_Read], gates: Sequence[_GateOf], is_judged: Sequenc
 
 
 def _levels(runs: Sequence[_Read], gates: Sequence[_GateOf], pinned: Sequence[int]) -> list[TrendLevel]:
-    """Return the newest level of each gate that is not counted."""
+    """Return the newest level of each gate that is not a count."""
     judged = [of for of in gates if not of.gate.kind.counted]
     known = Counter(name for run in runs for name, value in run.values.by_gate.items() if value is not None)
     errors = fail_errors({of.name: of.gate.required for of in judged if known[of.name] >= MIN_UNITS})
@@ -332,14 +332,14 @@ def _margin(gate: Gate, typical_us: float, level: float) -> float:
 
 
 def _typical_us(of: _GateOf, runs: Sequence[_Read]) -> float:
-    """Return the quantile that drift is a change of, over all runs; infinite if it is not known."""
+    """Return the quantile whose change drift is, over all runs; infinite if unknown."""
     values = [run.values.by_gate.get(of.quantile) for run in runs]
     known = sorted(value for value in values if value is not None)
     return math.exp(known[len(known) // 2]) if known else math.inf
 
 
 def _level(of: _GateOf, runs: Sequence[_Read], found: Rise) -> TrendLevel:
-    """Return a level as JSON has it. A required gate with too few values must not be left out."""
+    """Return a level for JSON. A required gate with too few values must not be left out."""
     if not found.last:
         decision = Ruling.INCONCLUSIVE if of.is_needed else found.decision
         return TrendLevel(gate=of.name, decision=decision, reason=found.reason)
@@ -361,7 +361,7 @@ def _level(of: _GateOf, runs: Sequence[_Read], found: Rise) -> TrendLevel:
 
 
 def _revisions(runs: Sequence[_Read], indices: Sequence[int]) -> str:
-    """Return which revisions these runs are of: `v1 to v4, 4 runs`."""
+    """Return the revisions of these runs: `v1 to v4, 4 runs`."""
     names = list(dict.fromkeys(runs[index].manifest.revision for index in indices))
     span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     return f"{text.one_line(span, 80)}, {text.counted(len(indices), 'run')}"

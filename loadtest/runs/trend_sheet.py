@@ -1,7 +1,7 @@
-"""How `loadtest trend` is shown: the verdict in sentences, the newest levels, and the runs.
+"""Output of `loadtest trend`: the verdict in sentences, the newest levels, and the runs.
 
-The table of runs has the required gates, so that it fits a terminal; the table of levels has all of them, and
-so has --json. Values that come from files are marked as untrusted.
+The table of runs has only the required gates, so that it fits a terminal; the table of levels and --json have
+all gates. Values that come from files are marked as untrusted.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ def trend_sheet(found: Trend) -> Sheet:
 def _lines(found: Trend) -> Iterator[str]:
     of = f"the pinned revision {found.pinned}" if found.pinned else "the first runs"
     if len(found.judged) < MIN_UNITS:
-        yield f"{text.counted(len(found.judged), 'run')} to judge, {MIN_UNITS} are needed"
+        yield f"{text.counted(len(found.judged), 'run')} to judge; {MIN_UNITS} are needed"
     else:
         for ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             yield from (_level_line(level) for level in found.levels if level.decision is ruling)
@@ -50,7 +50,7 @@ def _lines(found: Trend) -> Iterator[str]:
 
 
 def _not_judged(found: Trend) -> Iterator[str]:
-    """Yield the gates that were not judged: those with too few values, and those without any."""
+    """Yield the gates that were not judged: those with too few values, and those without values."""
     known = Counter(gate for run in found.judged for gate, value in run.values.items() if value is not None)
     few = [level for level in found.levels if level.decision is Ruling.NOT_JUDGED]
     some = [f"{level.gate} ({level.reason})" for level in few if known[level.gate]]
@@ -105,7 +105,7 @@ def _level_table(found: Trend) -> Table:
 
 
 def _shown_gates(found: Trend) -> list[str]:
-    """Return the gates that the table of runs has: the required ones, or the medians of the first classes."""
+    """Return the gates in the table of runs: the required ones, or the medians of the first classes."""
     names = [level.gate for level in found.levels]
     required = [name for name in names if name in _REQUIRED]
     return (required or [name for name in names if name.endswith(_MEDIAN)])[:_MOST_COLUMNS]

@@ -109,7 +109,7 @@ def test_pairs_between_two_restarts_meet_the_same_servers(tmp_path: Path) -> Non
         assert numbers == [start] * 3 + [start + 1] * 3
     assert [pair.unit for pair in result.record.pairs] == [1, 1, 1, 2, 2, 2]
     assert result.record.looks == [2]
-    assert told[-1].startswith("look at 6 pairs in 2 units: ")
+    assert told[-1].startswith("check after 6 pairs in 2 units: ")
     restarts = "both servers restart every 3 pairs, which count as one unit: 2 units, and only 4 or more "
     assert any(line.startswith(restarts) for line in told)
 
@@ -123,7 +123,9 @@ def test_instances_that_differ_do_not_fail_the_program(tmp_path: Path) -> None:
     once, _ = duel(OfInstances(), tmp_path / "once", pairs=8, restart_every=0, **commands(tmp_path))
     assert once.record.item("latency").verdict is Ruling.FAIL
     (note,) = once.record.notes
-    assert note.startswith("the servers were started once: the change found is that of these two instances")
+    assert note.startswith(
+        "the servers were started once: the measured change is that of these two instances"
+    )
 
 
 @pytest.mark.usefixtures("quick_starts")
@@ -221,6 +223,6 @@ def test_a_command_that_fails_is_not_written_down(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="hunter2"):
         duel(MadeUpRuns(), tmp_path, b=b)
     (folder,) = (tmp_path / "duels").iterdir()
-    assert "it could not go on" in (folder / "summary.md").read_text()
+    assert "it could not continue" in (folder / "summary.md").read_text()
     for file in folder.rglob("*"):
         assert b"hunter2" not in file.read_bytes()

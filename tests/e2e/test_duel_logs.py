@@ -92,7 +92,7 @@ def test_a_defect_of_both_sides_ends_nothing(duels: dict[str, Told]) -> None:
     told = duels["same"]
     assert told.exit_code in (0, 4), told.progress
     assert told.verdicts["server_log"] == "NOT_JUDGED"
-    assert "fails in both so far, so it is no regression: server_log" in told.progress
+    assert "fails on both sides so far, so it is not a regression: server_log" in told.progress
     assert len(told.document["pairs"]) == 2 or "never tell" in told.document["end"], told.progress
     assert "server_log FAIL (unchanged)" in told.shown
     runs = len(told.document["pairs"])

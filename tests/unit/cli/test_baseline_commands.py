@@ -168,7 +168,7 @@ def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
         assert [one.revision for one in latency.evidence.passed_over] == ["v1"]
     for baseline in ("none", None):
         latency = publish(path, results=tmp_path, baseline=baseline).verdict.item("latency")
-        assert latency.summary == "no comparison was asked for"
+        assert latency.summary == "no comparison was requested"
 
 
 def test_without_runs_there_is_nothing_to_show(tmp_path: Path) -> None:

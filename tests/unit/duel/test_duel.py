@@ -57,7 +57,7 @@ def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
     for quantile in ("p50", "p90", "p99"):
         assert re.search(rf"{quantile} [+x]", result.record.item("latency").summary)  # a factor from +900% on
     assert len([line for line in told if line.startswith("so far")]) == 3
-    assert told[-1].startswith("look at 4 pairs: FAIL")
+    assert told[-1].startswith("check after 4 pairs: FAIL")
 
 
 def test_a_duel_is_judged_by_its_own_margins(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_cannot_be_told_uses_all_pairs(tmp_path: Path) -> None:
     result, told = duel(runs, tmp_path, pairs=5)
     assert (result.record.exit_code, result.record.end) == (4, "all pairs were run")
     assert "more pairs would settle" in result.record.item("latency").summary
-    assert told[-1].startswith("look at 5 pairs: INCONCLUSIVE")
+    assert told[-1].startswith("check after 5 pairs: INCONCLUSIVE")
 
 
 def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_defect_of_both_ends_no_duel_and_fails_nobody(tmp_path: Path) -> None:
     assert (result.record.verdict, len(result.record.pairs)) == (Ruling.PASS, 4)
     assert messaging.verdict is Ruling.NOT_JUDGED
     assert messaging.summary.startswith("fails in both (a: 4 of 4 runs, b: 4 of 4): of 3,003 messages sent")
-    assert told.count("fails in both so far, so it is no regression: messaging") == 4
+    assert told.count("fails on both sides so far, so it is not a regression: messaging") == 4
     assert result.record.notes[0] == "the baseline v41 itself fails messaging"
     assert "messaging FAIL (unchanged)" in map(str, result.record.changes)
     assert rejudge(result.folder).record == result.record
@@ -156,7 +156,7 @@ def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp
     assert "messaging FAIL (broken: in 1 of 8 runs → in 8 of 8, without a reply 3 → 24)" in map(
         str, result.record.changes
     )
-    assert any(line.startswith("look at 4 pairs: PASS") for line in told)
+    assert any(line.startswith("check after 4 pairs: PASS") for line in told)
     few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
     assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")
     assert "run more pairs to tell whether that is chance" in few.record.item("messaging").summary
@@ -253,10 +253,10 @@ def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
 def test_runs_that_can_never_tell_end_it(tmp_path: Path) -> None:
     """Too few samples in one are too few in all: one pair, and what to change."""
     result, told = duel(MadeUpRuns(plan=plan(warmup_s=13.0)), tmp_path, pairs=3)
-    assert result.record.end == "runs like these can never tell"
+    assert result.record.end == "runs like these have too few samples"
     assert len(result.record.pairs) == 1
     assert result.record.verdict is not Ruling.FAIL
-    assert any("too little to judge, service p50" in line for line in told)
+    assert any("too few samples to judge: service p50" in line for line in told)
 
 
 def test_a_duel_without_messages_needs_pairs_that_count(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> No
     """INCONCLUSIVE, and the reason."""
     result, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
     assert (result.record.exit_code, result.record.pairs) == (4, [])
-    assert result.record.item("latency").summary == "no pair of runs was made to its end"
+    assert result.record.item("latency").summary == "no pair of runs was completed"
     assert result.record.changes == []
 
 
@@ -301,7 +301,7 @@ def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:
     result, _ = duel(MadeUpRuns(instead={(2, "b"): failure}), tmp_path)
     assert result.failure is failure
     assert len(result.record.pairs) == 1
-    assert result.record.end.startswith("it could not go on")
+    assert result.record.end.startswith("it could not continue")
     with pytest.raises(UsageError, match="--ws-typo"):
         duel(MadeUpRuns(instead={(1, "a"): UsageError("unrecognized arguments: --ws-typo")}), tmp_path)
 
@@ -313,8 +313,8 @@ def test_servers_that_cannot_be_restarted_are_named_as_a_limit(tmp_path: Path) -
     """Before the first run and beside the verdict: a fresh instance may differ by more than the margin."""
     result, told = duel(MadeUpRuns(), tmp_path, pairs=1)
     limit = (
-        "the servers behind --a and --b cannot be restarted: the change found is that of these two "
-        "instances; a fresh one may differ by some 5% at p50, 8% at p90, 20% at p99"
+        "the servers behind --a and --b cannot be restarted: the measured change is that of these two "
+        "instances; a new instance may differ by about 5% at p50, 8% at p90, 20% at p99"
     )
     assert limit in told[: told.index("pair 1 of 1: a, v41 runs for 00:30")]
     assert result.record.notes == [limit]
@@ -330,12 +330,12 @@ def test_servers_that_cannot_be_restarted_are_named_as_a_limit(tmp_path: Path) -
         (
             ["b"],
             1,
-            "the server behind --a cannot be restarted: the change found is that of this one instance of",
+            "the server behind --a cannot be restarted: the measured change is that of this one instance of",
         ),
         (
             [],
             0,
-            "the servers were started once: the change found is that of these two instances; a fresh one",
+            "the servers were started once: the measured change is that of these two instances; a new instance",
         ),
     ],
 )
@@ -376,20 +376,17 @@ def test_it_says_at_first_what_it_can_tell(tmp_path: Path) -> None:
         r"p50 \+[\d.]+%, p90 \+[\d.]+%, p99 \+",
         before,
     )
-    assert (
-        "there is no earlier run with 5 users for 00:30 to go by; run-to-run noise of 5% / 8% / 20% is"
-        in before
-    )
-    assert "too few to show that these are unchanged: p50 (margin 5% or 0.2 ms), p99 (mar" in before
-    assert "each run should have about 2,552 round trips outside its warm-up and its 130 outages" in before
+    assert "there is no earlier run with 5 users for 00:30; run-to-run noise of 5% / 8% / 20% is" in before
+    assert "too few samples to show that these are unchanged: p50 (margin 5% or 0.2 ms), p99 (mar" in before
+    assert "each run should have about 2,552 round trips, without its warm-up and its 130 outages" in before
     assert before.count("|") == 3
-    assert "judging by the first pair" in after
+    assert "based on the first pair" in after
     known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}
     _, again = duel(MadeUpRuns(instead=broken_off), tmp_path, **known)
-    assert "judging by run a-" in " ".join(forecasts(again))
+    assert "based on run a-" in " ".join(forecasts(again))
     assert len(forecasts(again)) == 1
     _, other = duel(MadeUpRuns(instead=broken_off, plan=plan(in_flight=2)), tmp_path, **known)
-    assert "judging by the first pair" in forecasts(other)[1]
+    assert "based on the first pair" in forecasts(other)[1]
 
 
 def test_few_units_are_forecast_as_few(tmp_path: Path) -> None:
@@ -400,8 +397,8 @@ def test_few_units_are_forecast_as_few(tmp_path: Path) -> None:
         forecast = Forecast(DuelSettings(a=a, b=b, results=tmp_path, restart_every=every), 0)
         told = list(forecast.before())
         detected.append(float(re.findall(r"forecast: 12 pairs: .* probability: p50 \+([\d.]+)%", told[0])[0]))
-        (few,) = [line for line in told if "too few to show" in line]
-        needed.append(int(re.findall(r"it takes (\d+) pairs", few)[0]))
+        (few,) = [line for line in told if "too few samples to show" in line]
+        needed.append(int(re.findall(r"use (\d+) pairs", few)[0]))
     assert detected[1] > 1.5 * detected[0]
     assert needed[1] == 4 * needed[0]
 
@@ -414,17 +411,17 @@ def test_too_few_round_trips_are_told_before_the_first_run(tmp_path: Path) -> No
         interrupted = MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()})
         _, told = duel(interrupted, tmp_path / every_s, arguments=arguments, duration_s=26)
         (told_by[every_s],) = forecasts(told)
-    assert "about 1,150 round trips outside its warm-up and its 0 outages" in told_by["0"]
+    assert "about 1,150 round trips, without its warm-up and its 0 outages" in told_by["0"]
     # Twelve pairs: each run needs one reply beyond the quantile, and each side ten.
     assert "cannot be judged" not in told_by["0"]
     assert re.search(
-        r"cannot be judged: service p99.9 \(about \d+ round trips a run, 1,000 are needed over 12 pairs\)",
+        r"cannot be judged: service p99.9 \(about \d+ round trips per run; 1,000 are needed over 12 pairs\)",
         told_by["3"],
     )
     interrupted = MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()})
     _, told = duel(interrupted, tmp_path / "alone", arguments=arguments, duration_s=26, pairs=1)
     (alone,) = forecasts(told)
-    needed = r"about \d+ round trips a run, 1,000 are needed in one pair"
+    needed = r"about \d+ round trips per run; 1,000 are needed in one pair"
     assert re.search(rf"cannot be judged: service p99 \({needed}\), ", alone)
     assert "p90 +" in alone
     assert "p99 +" not in alone
@@ -437,12 +434,12 @@ def test_too_few_round_trips_are_told_before_the_first_run(tmp_path: Path) -> No
         (
             ("--ws-drop-every", "20"),
             26,
-            r"about \d outages? a run, 10 are needed: --duration \d+s or --ws-drop-",
+            r"about \d outages? per run; 10 are needed: use --duration \d+s or --ws-drop-",
         ),
         (
             ("--ws-drop-every", "0", "--ws-storm", "1@5:reset"),
             26,
-            "about 5 outages a run, 10 are needed: more ses",
+            "about 5 outages per run; 10 are needed: use more ses",
         ),
         (("--ws-drop-every", "2"), 26, ""),
         (("--ws-drop-every", "0"), 26, ""),
@@ -481,7 +478,7 @@ def test_a_run_under_another_load_is_not_alike(tmp_path: Path) -> None:
         ((), False),
     ):
         _, told = duel(MadeUpRuns(instead=interrupted), tmp_path, arguments=arguments)
-        assert ("judging by run a-" in forecasts(told)[0]) is alike, arguments
+        assert ("based on run a-" in forecasts(told)[0]) is alike, arguments
 
 
 def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
@@ -492,8 +489,8 @@ def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
     _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
     (forecast,) = forecasts(told)
     assert forecast.startswith("forecast: 12 pairs: a change this large is found with 80% probability: p50 +")
-    assert "unchanged: slow replies, losses; it takes" in forecast
-    assert "judging by run a-" in forecast
+    assert "unchanged: slow replies, losses; use" in forecast
+    assert "based on run a-" in forecast
     assert "assumed" not in forecast
     assert "measured over 8 runs" in forecast
 
@@ -568,10 +565,10 @@ def test_a_run_stands_in_one_place_only(tmp_path: Path) -> None:
     copy = tmp_path / "v42" / "copy"
     shutil.copytree(tmp_path / first["a"], copy)
     for pairs, problem in (
-        ([first | {"b": first["a"]}, second | {"b": second["a"]}], "in one place of `pairs` only"),
-        ([first | {"b": dotted}], "in one place of `pairs` only"),
-        ([first, first], "in one place of `pairs` only"),
-        ([first | {"b": second["a"]}, second], "in one place of `pairs` only"),
+        ([first | {"b": first["a"]}, second | {"b": second["a"]}], "only once in `pairs`"),
+        ([first | {"b": dotted}], "only once in `pairs`"),
+        ([first, first], "only once in `pairs`"),
+        ([first | {"b": second["a"]}, second], "only once in `pairs`"),
         ([first | {"b": "v42/copy"}], "is the same run as"),
     ):
         edit(result, pairs=pairs)
@@ -599,7 +596,7 @@ def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "\x1b[2J" not in shown
     assert all(len(line) <= 80 for line in shown.splitlines() if "again" not in line)
     said = " ".join(shown.split())
-    assert "2 of 2 pairs of runs of 00:30 (in turn in drawn order): the verdict is" in said
+    assert "2 of 2 pairs of runs of 00:30 (in turn, in random order): the verdict is" in said
     assert [line.split()[0] for line in shown.splitlines() if line.rstrip().endswith("yes")] == ["1", "2"]
     markdown = (result.folder / "summary.md").read_text()
     assert markdown == comparison_summary(result.comparison)
@@ -629,7 +626,7 @@ def test_a_duel_without_a_pair_has_reports_too(tmp_path: Path) -> None:
         MadeUpRuns(instead={(1, "a"): KeyboardInterrupt(), (1, "b"): KeyboardInterrupt()}), tmp_path
     )
     assert result.record.pairs == []
-    assert "no pair of runs was made to its end" in (result.folder / "report.html").read_text()
+    assert "no pair of runs was completed" in (result.folder / "report.html").read_text()
 
 
 def test_a_duel_whose_reports_cannot_be_written_can_be_judged_again(tmp_path: Path) -> None:
@@ -721,7 +718,7 @@ def test_a_duel_that_settled_nothing_says_what_to_change(tmp_path: Path) -> None
     busy = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 4)})
     spoiled, told = duel(busy, tmp_path / "busy")
     (line,) = next_of(spoiled)
-    assert "-- --processes 2 at the command's end" in line
+    assert "-- --processes 2 at the end of the command" in line
     assert spoiled.record.notes[0].startswith(
         "3 of 3 pairs do not count for latency: 1, 2 and 3. Pair 1, candidate: the load generator was overl"
     )
@@ -737,9 +734,9 @@ def test_a_look_that_can_no_longer_be_reached_is_told(tmp_path: Path) -> None:
     runs = MadeUpRuns(special={(1, "a"): SATURATED, (2, "a"): SATURATED})
     _, told = duel(runs, tmp_path, pairs=5)
     standing = [line.rpartition("; ")[2] for line in told if line.startswith("so far")]
-    late = "the check after 4 can no longer be reached: the verdict comes after pair 5, the last"
+    late = "too few pairs are left for the check after 4: the verdict comes after the last pair, 5"
     assert standing[:2] == ["4 more until the next check", late]
-    assert told[-1].startswith("look at 3 pairs: ")
+    assert told[-1].startswith("check after 3 pairs: ")
 
 
 def test_the_forecast_is_made_again_from_the_first_pair_that_counts(tmp_path: Path) -> None:
@@ -776,6 +773,6 @@ def test_at_rate_0_the_forecast_is_not_of_replies(tmp_path: Path) -> None:
     """There are none; before, it named the change of p50 that would be found."""
     told = list(Forecast(DuelSettings(a=A, b=B, results=tmp_path, arguments=("--ws-rate", "0")), 0).before())
     assert told[0] == (
-        "forecast: 12 pairs: no messages are planned, rate 0: judged by connects, outages and losses"
+        "forecast: 12 pairs: no messages are planned (rate 0): judged by connects, outages and losses"
     )
     assert not any("p50" in line for line in told)

@@ -152,7 +152,7 @@ def test_pairs_of_a_unit_are_judged_together(tmp_path: Path) -> None:
 def test_a_limit_that_no_run_can_be_judged_by_ends_it_with_the_gates(tmp_path: Path) -> None:
     """At the look that settles every gate, instead of after all pairs."""
     result, _ = duel(MadeUpRuns(limits={"p99.9": 1e3}, seconds=30), tmp_path, pairs=12, gates=EASY)
-    assert (result.record.end, len(result.record.pairs)) == ("no number of pairs settles what is open", 8)
+    assert (result.record.end, len(result.record.pairs)) == ("more pairs cannot settle the open gates", 8)
     assert result.record.item("latency").verdict is I
     passed, _ = duel(MadeUpRuns(limits={"p50": 1e3}, seconds=30), tmp_path / "passed", pairs=12, gates=EASY)
     assert (passed.record.item("latency").verdict, len(passed.record.pairs)) == (P, 8)

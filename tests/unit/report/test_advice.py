@@ -170,7 +170,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
     [
         (latency(Ruling.NOT_JUDGED), "run the same command against the old revision"),
         (latency(Ruling.NOT_JUDGED, passed_over=[PassedOver(run_id="x")]), "--ws-baseline DIRECTORY"),
-        (latency(Ruling.NOT_JUDGED, rule="no comparison was asked for"), ""),
+        (latency(Ruling.NOT_JUDGED, rule="no comparison was requested"), ""),
         (latency(Ruling.NOT_JUDGED, baseline=BaselineEvidence(run_id="x")), ""),
         (latency(Ruling.INCONCLUSIVE), ""),
         (latency(Ruling.INCONCLUSIVE, gates=[GateResult(gate="g")]), ""),

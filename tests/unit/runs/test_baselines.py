@@ -170,7 +170,7 @@ def test_a_run_without_a_revision_is_never_chosen(tmp_path: Path) -> None:
     judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline == Baseline(named, Rule.NEWEST)
-    assert set(told(choice)) == {("0a1b2c3d", "the version of its server is not known")}
+    assert set(told(choice)) == {("0a1b2c3d", "the version of its server is unknown")}
     for wanted in ("0a1b2c3d", "0a1b", str(unnamed)):
         assert choose_baseline(tmp_path, judged, wanted).baseline == Baseline(unnamed, Rule.ASKED)
     of_unnamed = choose_baseline(tmp_path, read_manifest(unnamed))
@@ -282,7 +282,7 @@ def test_a_run_that_nobody_compared_is_chosen_last(tmp_path: Path) -> None:
     sound = made(tmp_path, "sound", 0)
     choice = choose_baseline(tmp_path, of)
     assert choice.baseline == Baseline(sound, Rule.FITTEST)
-    assert told(choice) == [("uncompared", "its own latency was not compared: no comparison was asked for")]
+    assert told(choice) == [("uncompared", "its own latency was not compared: no comparison was requested")]
 
 
 def test_runs_of_the_same_machine_come_first(tmp_path: Path) -> None:
@@ -425,7 +425,7 @@ def test_the_candidate_that_failed_a_duel_is_not_the_next_baseline(tmp_path: Pat
     assert choice.baseline == Baseline(good, Rule.FITTEST)
     assert told(choice) == [
         (f"b{MAX_READ}", f"it is a run of the candidate of duel {duel}"),
-        (f"a{MAX_READ}", f"it is a run of the baseline of duel {duel}, which was compared in pairs only"),
+        (f"a{MAX_READ}", f"it is a run of the baseline of duel {duel}, which was compared only in pairs"),
     ]
     assert compared_with(released(tmp_path, 3, slower_ratio=6)) == ("v1", Ruling.FAIL)
 
@@ -491,7 +491,7 @@ def test_the_first_run_may_have_been_overloaded(tmp_path: Path) -> None:
     """The next one cannot be compared with it, but the ones after that with the second."""
     of = begun("r1", "v1", at_s=3600)
     path = write_run(tmp_path, of=of, seconds=20, slower_ratio=3, gauges=OVERLOADED)
-    assert "cannot serve as a baseline" in publish(path, results=tmp_path).verdict.notes[-1]
+    assert "cannot be a baseline" in publish(path, results=tmp_path).verdict.notes[-1]
     second = released(tmp_path, 2, slower_ratio=3)
     assert compared_with(second) == ("v1", Ruling.INCONCLUSIVE)
     assert notes_on_the_baseline(second) == ["the load generator was overloaded"]

@@ -96,12 +96,12 @@ def test_revision_selects_one_of_two() -> None:
     [
         (
             {"revision": "emergence-00001-abc"},
-            "no record was selected; the log has the revisions: emergence-00042-kof",
+            "no record was selected; the log has these revisions: emergence-00042-kof",
         ),
         (
             {"since_ns": 1_900_000_000 * 10**9},
-            "no record was selected: the newest is of 2026-11-23T16:00:14.316Z, older than --since "
-            "(2030-03-17T17:46:40.000Z). A log in local time must name its time zone",
+            "no record was selected: the newest is from 2026-11-23T16:00:14.316Z, older than --since "
+            "(2030-03-17T17:46:40.000Z). A log in local time must include its time zone",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_revisions_of_a_log_are_bounded(tmp_path: Path) -> None:
         for n in range(300)
     ]
     doubt = checked(written(tmp_path / "many.json", *lines), revision="nope").doubt
-    assert doubt.startswith("no record was selected; the log has the revisions: r0, r1x, ")
+    assert doubt.startswith("no record was selected; the log has these revisions: r0, r1x, ")
     assert len(doubt) < 500
 
 
@@ -291,7 +291,7 @@ def test_records_without_times_are_a_doubt_where_times_are_needed(tmp_path: Path
     assert checked(path).exit_code == 0
     since = checked(path, since_ns=parse_time("2026-11-23T14:30:00Z"))
     assert (since.status, since.exit_code) == ("NO_DATA", 4)
-    assert since.doubt == "100% of the records have no time that can be read, which --since needs"
+    assert since.doubt == "100% of the records have no readable time, but --since needs one"
 
 
 def test_a_log_in_local_time_is_a_doubt_where_times_are_needed(tmp_path: Path) -> None:
@@ -302,8 +302,8 @@ def test_a_log_in_local_time_is_a_doubt_where_times_are_needed(tmp_path: Path) -
         ("2026-11-23T03:15:00Z", ""),
         (
             "2026-11-23T02:19:00Z",
-            "the newest record is of 2026-11-23T03:19:00.000Z, 60 min in the future, so --since may select "
-            "the wrong records. A log in local time must name its time zone",
+            "the newest record is from 2026-11-23T03:19:00.000Z, 60 min in the future, so --since may select "
+            "the wrong records. A log in local time must include its time zone",
         ),
     ]:
         report = checked(log, since_ns=since_ns, now_ns=parse_time(now))

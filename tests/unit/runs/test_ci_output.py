@@ -109,7 +109,7 @@ def refused_names(folder: Path) -> dict[Path, str]:
         folder / "link": no_file,
         folder / "loose": no_file,
         folder / "file" / "s.md": "must be a file that can be written",
-        folder / "file": "must be a new file, or one that loadtest wrote",
+        folder / "file": "must be a new file or a report of loadtest",
     }
 
 
@@ -170,7 +170,7 @@ def test_the_files_of_a_step_are_not_replaced(step: Path) -> None:
     for variable in (STEP_SUMMARY, STEP_OUTPUT):
         output = CiOutput(summary_file=step / ".." / step.name / variable)
         with pytest.raises(
-            InvalidSetting, match=f"that {variable} names: use --ws-github, which appends to it"
+            InvalidSetting, match=f"in {variable}. Use --ws-github, which appends to it"
         ):
             output.check()
         assert output.admissible().summary_file is None
@@ -180,7 +180,7 @@ def test_the_files_of_a_step_are_not_replaced(step: Path) -> None:
 def test_two_reports_need_two_files(tmp_path: Path) -> None:
     """One would silently replace the other."""
     output = CiOutput(summary_file=tmp_path / "x", junit_file=tmp_path / "." / "x")
-    with pytest.raises(InvalidSetting, match=r"^--ws-junit must be another file than that of --ws-summary"):
+    with pytest.raises(InvalidSetting, match=r"^--ws-junit must differ from the file of --ws-summary"):
         output.check()
     assert output.admissible() == CiOutput(summary_file=tmp_path / "x")
 

@@ -71,7 +71,7 @@ def test_runs_without_a_revision_are_not_pooled(tmp_path: Path) -> None:
     write_run(tmp_path, of=manifest(run_id="aaaa", revision="v1"), seconds=1)
     write_run(tmp_path, of=manifest(run_id="bbbb", revision="unnamed"), seconds=1)
     for names in (("unnamed", "v1"), ("v1", "unnamed")):
-        with pytest.raises(UsageError, match="runs without a revision may be of different servers"):
+        with pytest.raises(UsageError, match="runs without a revision may be from different servers"):
             compare.all_pairs(*names, tmp_path)
     assert len(compare.named_pairs([("aaaa", "bbbb")], tmp_path)) == 1
 

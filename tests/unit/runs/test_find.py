@@ -75,7 +75,7 @@ def test_an_id_that_is_mistyped_gets_a_hint(tmp_path: Path, named: str, hinted: 
     recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
     with pytest.raises(RunNotFound) as refused:
         resolve(named, tmp_path)
-    assert ("ids are in lower case, 4 characters or more" in str(refused.value)) is hinted
+    assert ("ids are in lower case; give 4 characters or more" in str(refused.value)) is hinted
 
 
 def test_a_name_that_may_mean_several_runs_is_refused(tmp_path: Path) -> None:

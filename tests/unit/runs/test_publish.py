@@ -365,7 +365,7 @@ def test_a_baseline_whose_log_is_damaged_is_no_reason_to_stop(tmp_path: Path) ->
     after = write_run(tmp_path, of=manifest(run_id="next", revision="v2.0"), seconds=8)
     verdict = publish(after, results=tmp_path).verdict
     assert (verdict.baseline, verdict.changes) == ("v1.0", None)
-    assert any("what changed against the baseline is not known" in note for note in verdict.notes)
+    assert any("the changes against the baseline are unknown" in note for note in verdict.notes)
 
 
 # A run that the tool itself ended.

@@ -110,7 +110,7 @@ LENGTH = Difference(what="length", baseline="20 s", candidate="60 s")
             given(Ruling.INCONCLUSIVE, Ruling.PASS, baseline=COMPARED, unlike=[MACHINE, LENGTH]),
             "its own latency was INCONCLUSIVE: service p50 +271%",
         ),
-        (given(Ruling.INCONCLUSIVE, rule=NONE_GOOD), "it had no good baseline itself"),
+        (given(Ruling.INCONCLUSIVE, rule=NONE_GOOD), "it had no good baseline"),
     ],
     ids=[
         "passed",
@@ -142,7 +142,7 @@ def test_a_run_that_nobody_compared_is_a_poor_baseline() -> None:
     """It is no worse than that: where there is none better, it serves."""
     found = suitability(run(), given(Ruling.NOT_JUDGED, rule=NONE_ASKED))
     assert (found.sound, found.bar) == (False, "")
-    assert found.problems == ["its own latency was not compared: no comparison was asked for"]
+    assert found.problems == ["its own latency was not compared: no comparison was requested"]
     assert suitability(run()).rank < found.rank
 
 

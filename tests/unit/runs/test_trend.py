@@ -100,7 +100,7 @@ def test_the_newest_runs_plan_is_the_default(results: Path) -> None:
     assert ([one.run_id for one in found.runs], found.changes) == (["run22"], [])
     assert found.verdict is Ruling.INCONCLUSIVE
     assert run(results).exit_code == 4
-    assert "1 run to judge, 6 are needed" in run(results).output
+    assert "1 run to judge; 6 are needed" in run(results).output
 
 
 # The verdict.
@@ -248,7 +248,7 @@ def test_runs_that_do_not_count_are_left_out(tmp_path: Path) -> None:
     assert [reason.partition(" was ")[0] for reason in reasons] == [
         "the load generator",
         "the run",
-        "the version of its server is not known",
+        "the version of its server is unknown",
     ]
 
 
