@@ -274,7 +274,7 @@ class FrameCounter:
         self.frames = self.messages = 0
 
     def add(self, data: bytes) -> bool:
-        """Count the frames that begin in these bytes, which follow the previous ones; return whether it is done.
+        """Count the frames that begin in these bytes, which follow the previous ones; return whether all are.
 
         At most `COUNTED_AT_ONCE` are counted; call it again without bytes for further frames.
         """

@@ -35,8 +35,8 @@ async def secure(
         server_name: name sent to the server (SNI) and checked against its certificate.
 
     Raises:
-        OSError: the handshake failed; an `ssl.SSLError` if TLS is the reason. The transport is aborted, and the
-            protocol's `connection_lost` is not called.
+        OSError: the handshake failed; an `ssl.SSLError` if TLS is the reason. The transport is aborted, and
+            the protocol's `connection_lost` is not called.
     """
     stream = TlsStream(below, protocol, context, server_name)
     try:
