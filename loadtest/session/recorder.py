@@ -199,10 +199,10 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of events.jsonl: an event in a session's life. Fields that do not apply are left out.
 
     Args:
-        at_ns: nanoseconds since the run's start. event: `attempt`, `connected`, `failed`, `dropped`, `ended`
-        (a connection that its drop should have kept
-            open), `lost`, `resumed`, or `named` (the server sent its first id for a session that was up).
-            `connected` and `resumed` come once the session has worked, but carry the time when it was
+        at_ns: nanoseconds since the run's start.
+        event: `attempt`, `connected`, `failed`, `dropped`, `ended` (a connection that its drop should have
+            kept open), `lost`, `resumed`, or `named` (the server sent its first id for a session that was
+            up). `connected` and `resumed` come once the session has worked, but carry the time when it was
             established.
         session: session id.
         user: name of its user class, in runs with several.

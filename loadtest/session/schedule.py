@@ -111,9 +111,8 @@ class Backoff:
         max_attempts: attempts before giving up, not counting the first attempt of a session; 0 never
             reconnects.
         reset: when delays and attempts start over: once the session has `worked`, once it is `established`,
-        or
-            once the WebSocket is open (`connected`), as in many clients. Such a client reconnects forever at
-            the base delay to a server that accepts it and closes at once.
+            or once the WebSocket is open (`connected`), as in many clients. Such a client reconnects forever
+            at the base delay to a server that accepts it and closes at once.
         retry_after: whether to obey a server's Retry-After if it is longer; browsers ignore it.
         seed: seed of the run.
     """

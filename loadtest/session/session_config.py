@@ -18,15 +18,18 @@ class SessionConfig:
     """How all sessions of a run behave.
 
     Args:
-        dialect: protocol of the application. pace: when messages are due. backoff: when clients reconnect.
-        reply_timeout_ns: time after which a request without a reply is lost. in_flight: outstanding requests
-        allowed per session, 0 for any number; further messages wait. size_of: size of request texts. data:
-        rows of `--ws-data` by session number; empty if there are none. cleanup_s: seconds after which the
-        server closes half-open connections, which are held a little longer;
-            None if unknown, in which case they are held for as long as the drop says.
+        dialect: protocol of the application.
+        pace: when messages are due.
+        backoff: when clients reconnect.
+        reply_timeout_ns: time after which a request without a reply is lost.
+        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
+        size_of: size of request texts.
+        data: rows of `--ws-data` by session number; empty if there are none.
+        cleanup_s: seconds after which the server closes half-open connections, which are held a little
+            longer; None if unknown, in which case they are held for as long as the drop says.
         pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
         renews_token: whether a session whose token was rejected gets another one.
-        script: script that sessions run in addition to or instead of planned messages; None for none.
+        script: script that sessions run, in addition to or instead of planned messages; None for none.
     """
 
     dialect: Dialect

@@ -378,9 +378,7 @@ class Traffic:
             wrong: the mistake; `raised` is the exception raised by `read`, if any.
 
         Raises:
-            DialectMistake: all of the first messages were unreadable, or `raised` is not an Exception, such
-            as
-                SystemExit, which no message of a server causes.
+            DialectMistake: all of the first messages were unreadable, or `raised` is not an Exception.
         """
         recorder = self._recorder
         recorder.reads_raised += 1

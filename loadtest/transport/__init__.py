@@ -1,18 +1,18 @@
-"""The WebSocket on a socket, and the ways to break it. Only this package imports websockets and socket.
+"""WebSocket connections and the ways to break them. Only this package imports websockets and socket.
 
     target         the server's URL and the TLS settings
     addresses      local addresses to connect from
     opening        DNS, TCP, TLS and the upgrade, phase by phase
     connection     one open WebSocket
-    deflate        its messages, where they are compressed
-    listener       whom it tells what it receives
-    raw_tcp        what lies below it, for drops
+    deflate        compressed messages
+    listener       receives a connection's messages
+    raw_tcp        TCP below asyncio, for drops
     frames         the fast path for whole, unfragmented data frames
-    bounded_http   answers over HTTP, bounded in time and size
+    bounded_http   HTTP requests with limits of time and size
     http_health    the health endpoint
     metrics_gauge  a gauge of the server, in Prometheus format
 
-One transport serves everything: the websockets library's sans-I/O protocol, driven by our own
-asyncio.Protocol. It takes half the CPU of the library's high-level client, and gives the drops access to the
-socket and the recorder the time of each phase.
+There is one transport: the websockets library's sans-I/O protocol, driven by an asyncio.Protocol of this
+package. It takes half the CPU of the library's high-level client, gives drops access to the socket, and times
+each phase.
 """

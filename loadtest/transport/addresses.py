@@ -1,10 +1,10 @@
-"""Local addresses to connect from, as users write them: one, a range, or a network. Pure.
+"""Parses local addresses to connect from: a single address, a range, or a network. Pure.
 
-    192.0.2.7               one
+    192.0.2.7               an address
     127.0.0.2-127.0.0.9     a range, both ends included
     10.1.0.0/28             the network's hosts, without the network and broadcast addresses if it has them
 
-One address has about 28,000 ports for connections to one target; more connections need more addresses.
+One address has about 28,000 ports for connections to one target. More connections need more addresses.
 Whether an address belongs to this machine is checked elsewhere (`loadtest.transport.target.check_source`).
 """
 
@@ -23,7 +23,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def expand(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return all addresses that the texts name, in order, without duplicates.
+    """Return all addresses in these texts, in order, without duplicates.
 
     Raises:
         InvalidSetting: a text is malformed, or there are more than `LIMIT` addresses.

@@ -1,10 +1,10 @@
-"""What has been received and must wait for its turn, so that no connection holds up the loop.
+"""Received bytes that wait to be handled, so that no connection blocks the loop.
 
 One read of a socket may bring a hundred thousand frames. They are handled in slices: in each turn of the
-loop, all connections together have `TURN_NS` for what does not end at once; then timers and other sockets
-have theirs. A connection whose bytes wait is not read, so how fast it is handled would hide how much its
-server sends. Therefore one of them at a time, the suspect, is read ahead and what comes is only counted. Were
-several read ahead, each would have a share of what this process can read, and no flood would reach a limit.
+loop, all connections together get `TURN_NS`; then timers and other sockets get their turn. A connection with
+waiting bytes is not read, so its rate would look like the rate of handling, not the server's. Therefore one
+such connection at a time, the suspect, is read ahead, and the frames are only counted. If several were read
+ahead, each would get a share of what this process can read, and no flood would reach a limit.
 """
 
 import asyncio
@@ -16,43 +16,43 @@ from loadtest.transport.frames import FrameCounter
 from loadtest.transport.raw_tcp import Surplus
 
 TURN_NS = 5_000_000
-"""Time for this in a turn of the loop: other sessions wait no longer while one is flooded."""
+"""Time for received bytes in a turn of the loop: the longest wait of other sessions during a flood."""
 
 _SLICE_NS = 1_000_000
-"""Time for one connection before the next has its turn."""
+"""Time for one connection before the next one gets its turn."""
 
 _COUNT_NS = 2_000_000
 """Time for counting in a turn: at 0.2 µs a frame, over a million frames a second."""
 
 _SUSPECT_NS = 1_500_000_000
-"""How long one connection is read ahead: a whole second of the meter lies within it."""
+"""How long one connection is read ahead: long enough to include a whole second of the meter."""
 
 _MAX_AHEAD_BYTES = 16 * 2**20
-"""What may wait of the suspect: a second's limit of messages of 160 bytes."""
+"""Limit on the suspect's waiting bytes: a second's limit of messages of 160 bytes."""
 
 _MAX_WAITING_BYTES = 64 * 2**20
-"""What may wait of all connections before none is read ahead: a process has hundreds of megabytes."""
+"""Limit on all waiting bytes, above which none is read ahead: a process has hundreds of megabytes."""
 
 
 class Waiter(Protocol):
-    """A connection whose bytes wait."""
+    """A connection with waiting bytes."""
 
     @property
     def waiting_bytes(self) -> int:
-        """How many bytes wait."""
+        """Number of waiting bytes."""
 
     def catch_up(self, until_ns: int) -> bool:
-        """Handle what waits; return whether something is left."""
+        """Handle waiting bytes; return whether some are left."""
 
     def read_ahead(self, until_ns: int, *, more: bool) -> None:
-        """Count what was received, and read once more if asked to."""
+        """Count the frames received, and read once more if `more`."""
 
 
 class Ahead:
-    """Counts the frames that one connection has received and that wait.
+    """Counts the waiting frames of one connection.
 
     Args:
-        frames, messages: handled before.
+        frames, messages: numbers handled before.
     """
 
     __slots__ = ("_counter", "_frames", "_messages", "_uncounted")
@@ -64,7 +64,7 @@ class Ahead:
         self._uncounted: deque[bytes] = deque()
 
     def add(self, data: bytes) -> None:
-        """Take bytes, to be counted later."""
+        """Add bytes to count later."""
         self._uncounted.append(data)
 
     def count(self, until_ns: int) -> None:
@@ -74,10 +74,10 @@ class Ahead:
             done = self._counter.add(self._uncounted.popleft() if done else b"")
 
     def news(self, frames: int, messages: int) -> tuple[int, int]:
-        """Return how many frames and whole messages have become known since the last call.
+        """Return the numbers of new frames and whole messages since the last call.
 
         Args:
-            frames, messages: handled so far, whether counted before or not.
+            frames, messages: numbers handled so far, whether counted before or not.
         """
         frames, messages = max(frames, self._counter.frames), max(messages, self._counter.messages)
         found = frames - self._frames, messages - self._messages
@@ -86,13 +86,13 @@ class Ahead:
 
 
 class Backlog:
-    """The connections of one loop that have more to handle than one turn allows.
+    """The connections of one loop with more received bytes than one turn can handle.
 
     Args:
-        loop: whose turns they are.
+        loop: the loop.
 
     Attributes:
-        surplus: what they read although nobody needs it.
+        surplus: limits the reading of bytes that are discarded.
     """
 
     __slots__ = (
@@ -116,14 +116,14 @@ class Backlog:
         self._ends_ns = 0  # of this turn's time; 0 until somebody asks
 
     def turn_ends_ns(self) -> int:
-        """Return until when what has just been received may be handled, by the monotonic clock."""
+        """Return the monotonic time until which received bytes may be handled in this turn."""
         if not self._ends_ns:
             self._ends_ns = time.monotonic_ns() + TURN_NS
             self._loop.call_soon(self._turn)
         return self._ends_ns
 
     def put_off(self, waiter: Waiter) -> None:
-        """Have this connection catch up in the next turns, until nothing is left."""
+        """Let this connection catch up in the next turns until nothing is left."""
         if not self._waiting:
             self._began_ns = time.monotonic_ns()
         self._waiting.append(waiter)
@@ -131,7 +131,7 @@ class Backlog:
 
     @property
     def waited_ns(self) -> int:
-        """How long bytes have waited so far: all the time of a server that sends more than can be read."""
+        """Total time so far in which bytes waited, as they do when servers send more than can be read."""
         return self._waited_ns + (time.monotonic_ns() - self._began_ns if self._waiting else 0)
 
     def _turn(self) -> None:
@@ -151,7 +151,7 @@ class Backlog:
             self._waited_ns += time.monotonic_ns() - self._began_ns
 
     def _read_ahead(self) -> None:
-        """Have one connection, for a while, show how much its server sends."""
+        """Read one connection ahead for a while, to measure how much its server sends."""
         now_ns = time.monotonic_ns()
         if self._suspect is None or now_ns >= self._suspect_until_ns:
             last = self._suspect

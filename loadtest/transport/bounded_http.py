@@ -1,9 +1,9 @@
-"""HTTP connections whose answer is bounded in time and size, whatever it says about itself.
+"""HTTP connections that limit the time and size of the answer, whatever its headers claim.
 
-The endpoint may be anyone's. `http.client` limits single reads and the length of a line, and nothing else: a
-server that sends a byte a second, or a body without an end, would hold it for ever. The time covers all
-addresses of a host; not the resolver, which has limits of its own. Under gevent, each read of a TLS handshake
-has the time that was left when it began. It blocks, so never use it on the engine's loop.
+The endpoint is not trusted. `http.client` limits only single reads and the length of a line, so a server that
+sends one byte a second, or an endless body, would block it forever. The time limit covers all addresses of a
+host, but not the resolver, which has its own limits. Under gevent, each read of a TLS handshake has the time
+that was left when the read began. It blocks, so never use it on the engine's loop.
 """
 
 import http.client
@@ -30,18 +30,18 @@ def bounded_connection(
     server_name: str = "",
     proxy: Proxy | None = None,
 ) -> http.client.HTTPConnection:
-    """Return a connection for one request. Reading its answer raises an error at a limit.
+    """Return a connection for one request. Reading the answer raises an error at a limit.
 
     Args:
         host, port: where to connect; None for the scheme's port.
         tls: the TLS context for https, None for http.
         time_limit_s: seconds from now to the answer's last byte.
-        size_limit: bytes of the answer, head included.
-        server_name: the server's name in TLS, if it is not the host.
+        size_limit: size limit of the answer in bytes, including its header.
+        server_name: the server's name in TLS, if it differs from the host.
         proxy: the proxy to connect through, None for none.
 
     Returns:
-        A connection that raises TimeoutError when the time is up, and ValueError at too large an answer.
+        A connection that raises TimeoutError when the time is up and ValueError when the answer is too large.
     """
     limits = _Limits(time.monotonic() + time_limit_s, time_limit_s, size_limit)
     way = _Way(limits, tls, server_name or host, proxy)
@@ -65,7 +65,7 @@ class _Limits:
         """Return the seconds that are left.
 
         Raises:
-            TimeoutError: none are.
+            TimeoutError: the time is up.
         """
         left_s = self.deadline_s - time.monotonic()
         if left_s <= 0:
@@ -78,7 +78,7 @@ class _Way:
     """How to reach the server.
 
     Args:
-        limits: of the whole request.
+        limits: limits of the whole request.
         tls: the TLS context for https, None for http.
         server_name: the server's name in TLS.
         proxy: the proxy to connect through, None for none.
@@ -93,7 +93,7 @@ class _Way:
         """Return a socket that is connected to the server.
 
         Raises:
-            OSError, ProxyRefused: it is not.
+            OSError, ProxyRefused: the server cannot be reached.
         """
         if self.proxy is None:
             opened = connected(host, port, self.limits.left_s)
@@ -153,7 +153,7 @@ class _Plain(http.client.HTTPConnection):
         self._way = way
 
     def connect(self) -> None:
-        """Connect within the time."""
+        """Connect within the time limit."""
         self.sock = self._way.socket_to(self.host, self.port)
 
 
@@ -165,19 +165,19 @@ class _Encrypted(http.client.HTTPSConnection):
         self._way = way
 
     def connect(self) -> None:
-        """Connect within the time."""
+        """Connect within the time limit."""
         self.sock = self._way.socket_to(self.host, self.port)
 
 
 def connected(host: str, port: int, left_s: Callable[[], float]) -> socket.socket:
-    """Return a socket connected to the first address of a host that accepts; its timeout is the time left.
+    """Return a socket connected to the host's first address that accepts; its timeout is the time left.
 
     Args:
         host, port: where to connect.
         left_s: returns the seconds left, or raises TimeoutError.
 
     Raises:
-        OSError: no address accepted in time, or the host has none.
+        OSError: no address accepted in time, or the host has no address.
     """
     problem = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -194,7 +194,7 @@ def connected(host: str, port: int, left_s: Callable[[], float]) -> socket.socke
 
 
 class _BoundedSocket:
-    """What `http.client` reads an answer from: a socket that ends with an error at a limit."""
+    """The socket from which `http.client` reads an answer; raises an error at a limit."""
 
     def __init__(self, sock: socket.socket, limits: _Limits) -> None:
         self._bytes = _BoundedBytes(sock, limits)

@@ -2,7 +2,7 @@
 
 The connection passes whole messages to its listener and reports its end once. After `detach` it reports
 nothing more, so a socket may stay open after its session has moved on to another one. It is also the `Wire`
-that drops act on. Errors here are the server's and become a `Lost`; no exception reaches the loop.
+that drops act on. The server's errors become a `Lost`; no exception reaches the loop.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from loadtest.transport.upgrade import Headers, Upgrade, between_frames
 from loadtest.transport.wire_counts import WireCounts
 
 _CLOSE_GRACE_S = 2.0
-"""How long the server may take to close TCP after a close frame, ours or its own (RFC 6455, 7.1.1)."""
+"""How long the server may take to close TCP after either side's close frame (RFC 6455, 7.1.1)."""
 
 _UNSENT_LIMIT = 2**20
-"""Bytes that may wait to be sent when a server pings without reading; beyond it the connection is lost."""
+"""Limit on unsent bytes when a server pings without reading; above it the connection is lost."""
 _EMPTY_FRAGMENTS = (bytes((TEXT, 0)), bytes((BINARY, 0)))
-"""How the bytes for the library begin if it takes over within a message (`loadtest.transport.frames`)."""
+"""First bytes for the library if it takes over within a message (`loadtest.transport.frames`)."""
 
 _CLOSE_FRAME = 0x88
 """First byte of a close frame (RFC 6455, section 5.2): FIN, opcode 8."""
@@ -50,23 +50,23 @@ class Connection(Inflow):
     """A WebSocket from the first byte of the upgrade on.
 
     Args:
-        upgrade: of this connection.
+        upgrade: upgrade of this connection.
         clock: returns monotonic nanoseconds.
         sockets: the open connections; this one removes itself when its socket has closed.
-        counts: of the process; this connection adds to them.
-        limits: what the server may send in a second.
-        backlog: of the loop.
+        counts: counts of the process; this connection adds to them.
+        limits: limits on what the server may send in a second.
+        backlog: backlog of the loop.
 
     Attributes:
-        opened: done when the upgrade has ended, well or not; None afterwards.
-        answered: whether the server answered the upgrade request, well or not.
+        opened: done when the upgrade has succeeded or failed; None afterwards.
+        answered: whether the server answered the upgrade request, with success or failure.
         error: the exception that the socket ended with.
-        loss: how the connection ended, None while it has not.
-        tcp_ended: called once when the server has ended TCP, or the socket has closed for another reason. Set
-            it to give a server that closes more than the usual time to do so.
+        loss: how the connection ended, None while it is open.
+        tcp_ended: called once when the server has ended TCP, or the socket has closed for another reason. If
+            it is set, a closing server has more than the usual time.
         probe: see `loadtest.drops.kinds.Wire`.
         set_cookies: the Set-Cookie headers of the upgrade response.
-        unsent: what waits to be sent, while it is much; else None.
+        unsent: the unsent bytes while they are many; otherwise None.
     """
 
     __slots__ = (
@@ -122,7 +122,7 @@ class Connection(Inflow):
             listener.lost(self.loss)
 
     def detach(self) -> None:
-        """Report nothing more."""
+        """Stop reporting to the listener."""
         self._listener = None
         self._deliver = discard
         self.resume_writing()
@@ -142,7 +142,7 @@ class Connection(Inflow):
         transport.write(frame)
 
     def close(self, code: int) -> None:
-        """Close with the closing handshake; abort if that and closing TCP take longer than the grace."""
+        """Close with the closing handshake; abort if it and closing TCP take longer than the grace period."""
         self.resume_reading()
         self.send_close(code)
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
@@ -176,13 +176,13 @@ class Connection(Inflow):
             self._transport.write(masked_frame(PING, KEEPALIVE))
 
     def ping_missed(self, reason: str) -> None:
-        """End the connection: a pong, or the application's ping, is overdue and does not wait to be read."""
+        """End the connection: a pong or the application's ping is overdue, and is not among unread bytes."""
         if self.loss is None and not self._behind:
             self._end(without_close_frame("ping_timeout", reason))
             self.abort()
 
     def check_unsent(self, timeout_ns: int, *, excused: bool) -> None:
-        """End the connection if the server does not read what is sent to it; see `Unsent.flaw`."""
+        """End the connection if the server does not read the messages sent to it; see `Unsent.flaw`."""
         if self.unsent is None or not self._transport or not self._tcp:
             return
         excused |= self._behind
@@ -193,12 +193,12 @@ class Connection(Inflow):
     # asyncio.Protocol; `Inflow` has the rest
 
     def pause_writing(self) -> None:
-        """Take note that much is unsent."""
+        """Handle a full write buffer."""
         if self._open and self._listener is not None:
             self.unsent = Unsent(self._clock, self._loop.create_future())
 
     def resume_writing(self) -> None:
-        """Let those go on that wait for room."""
+        """Handle a drained write buffer: resume those that wait for room."""
         if self.unsent is not None and not self.unsent.room.done():
             self.unsent.room.set_result(None)
         self.unsent = None
@@ -274,7 +274,7 @@ class Connection(Inflow):
 
     @property
     def _library(self) -> ClientProtocol:
-        """The library's protocol, which takes over where needed: most connections never need it."""
+        """The library's protocol, created when needed: most connections never need it."""
         if self._client is None:
             splitter = self._splitter
             self._client = self._upgrade.library() if splitter is None else between_frames(splitter.limit)
@@ -324,7 +324,7 @@ class Connection(Inflow):
             self.opened.set_result(None)
 
     def flooded(self, reason: str) -> None:
-        """End the connection because the server sends too much: 1008, then RST, as nobody reads on."""
+        """End the connection because the server sends too much: close frame 1008, then RST."""
         if self.loss is None:
             self._fail(1008, "too much was sent")
             self._end(without_close_frame("flooded", reason))
@@ -335,7 +335,7 @@ class Connection(Inflow):
         self._protocol_failed(error)
 
     def _fail(self, code: int, reason: str) -> None:
-        """Tell the server why its connection fails (RFC 6455, section 7.1.7)."""
+        """Fail the connection and tell the server why (RFC 6455, section 7.1.7)."""
         self._library.fail(code, reason)
         self._flush(self._library)
 
@@ -345,7 +345,7 @@ class Connection(Inflow):
         self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
 
     def _grace_over(self) -> None:
-        """Close the socket, unless somebody waits for the server to do so."""
+        """Close the socket, unless a drop waits for the server to do so."""
         if self.tcp_ended is None:
             self.abort()
 
@@ -404,7 +404,7 @@ class Connection(Inflow):
             self._transport.write(data)
 
     def has_unread(self) -> bool:
-        """Return whether the kernel holds bytes that were not read."""
+        """Return whether the kernel has bytes that were not read."""
         return self._tcp is not None and not self._tcp.is_closing() and raw_tcp.has_unread(self._tcp)
 
     def hold_back(self) -> None:
@@ -413,13 +413,13 @@ class Connection(Inflow):
             raw_tcp.cork(self._tcp)
 
     def end_writing(self) -> None:
-        """Send what was held back and FIN, below TLS, which has no half-closed connections."""
+        """Send the held-back bytes and FIN, below TLS, which has no half-closed connections."""
         self._open, self._mute = False, True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
 
     def go_silent(self) -> None:
-        """Stop writing and keepalive, and discard what is read, the connection's end included."""
+        """Stop writing and keepalive, and discard everything read, including the connection's end."""
         self._silent = self._mute = True
         self._open = False
         self.detach()
@@ -435,7 +435,7 @@ class Connection(Inflow):
     def fin(self) -> None:
         """Close the socket with FIN after sending what is buffered, without a TLS close_notify.
 
-        A killed process sends none.
+        A killed process sends no close_notify.
         """
         if self._tcp is not None:
             self._tcp.close()

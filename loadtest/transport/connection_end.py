@@ -1,4 +1,4 @@
-"""How a connection ended: by a close frame, by a violation of RFC 6455, or without a word."""
+"""How a connection ended: by a close frame, by a violation of RFC 6455, or without a close frame."""
 
 import ssl
 
@@ -18,7 +18,7 @@ def by_close_frame(close: Close | None) -> Lost:
 
 
 def by_violation(error: Exception) -> Lost:
-    """Return the end by what the server sent and the protocol forbids."""
+    """Return the end by a violation of the protocol by the server."""
     if isinstance(error, PayloadTooBig):
         cause = "message_too_big"
     elif isinstance(error, ProtocolError):
@@ -29,7 +29,7 @@ def by_violation(error: Exception) -> Lost:
 
 
 def close_for(error: Exception) -> tuple[int, str]:
-    """Return the close code and the reason that tell a server what its message violates (RFC 6455, 7.4.1)."""
+    """Return the close code and reason for a server's violation (RFC 6455, 7.4.1)."""
     if isinstance(error, UnicodeDecodeError):
         return 1007, "invalid UTF-8"
     if isinstance(error, PayloadTooBig):
@@ -38,7 +38,7 @@ def close_for(error: Exception) -> tuple[int, str]:
 
 
 def by_tcp(error: Exception | None) -> Lost:
-    """Return the end of the socket with this error; None is a FIN."""
+    """Return the end of the socket with this error; None means FIN."""
     return without_close_frame(
         "eof" if error is None else "tls" if isinstance(error, ssl.SSLError) else "reset"
     )

@@ -1,12 +1,11 @@
-"""A session's cookies: what responses to its upgrade requests set, sent with its next upgrade requests.
+"""A session's cookies: set by responses to its upgrade requests, sent with its next upgrade requests.
 
-Parsed as RFC 6265, section 5.2, tells user agents to, which never fails. `http.cookies` does not: before
-Python 3.14 it drops a cookie with the attribute Partitioned, it takes unknown attributes for cookies, and it
-removes the quotes that browsers send back.
+The parser follows RFC 6265, section 5.2, and never fails. `http.cookies` is not suitable: before Python 3.14
+it drops cookies with the attribute Partitioned, it reads unknown attributes as cookies, and it removes the
+quotes that browsers send back.
 
 A session talks to one endpoint, so Domain, Path, Secure and SameSite are ignored: every cookie that a
-response sets is sent back, until a response deletes it or the session ends. Lifetimes that run out meanwhile
-are ignored.
+response sets is sent back until a response deletes it or the session ends. Later expiry is ignored.
 """
 
 import re
@@ -34,8 +33,8 @@ def updated(
     """Return the cookies after a response.
 
     Args:
-        cookies: values by name before it; not modified.
-        set_cookies: values of its Set-Cookie headers, in order; malformed ones are ignored.
+        cookies: values by name before the response; not modified.
+        set_cookies: values of the Set-Cookie headers, in order; malformed ones are ignored.
         clock: returns the time in Unix seconds; only called for a cookie with an Expires.
     """
     kept = dict(cookies)
@@ -52,7 +51,7 @@ def updated(
 
 
 def header(cookies: Mapping[str, str]) -> str | None:
-    """Return the value of the Cookie header, without cookies that would break it; None if there are none."""
+    """Return the value of the Cookie header, without invalid cookies; None if there are none."""
     pairs = [f"{name}={value}" for name, value in cookies.items() if _can_be_sent(name, value)]
     return "; ".join(pairs) or None
 
@@ -60,7 +59,7 @@ def header(cookies: Mapping[str, str]) -> str | None:
 def in_one_header(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return headers with all their cookies in one Cookie header (RFC 6265, section 5.4), which comes last.
 
-    Of two cookies with the same name the later one is sent: what a server set replaces what was given.
+    Of two cookies with the same name, the later one is sent: the server's value replaces the configured one.
     """
     others: list[tuple[str, str]] = []
     cookies: dict[str, str] = {}
@@ -82,7 +81,7 @@ def _can_be_sent(name: str, value: str) -> bool:
 
 
 def _is_over(attributes: Iterable[str], clock: Callable[[], float]) -> bool:
-    """Return whether a cookie's lifetime is over; Max-Age counts before Expires (RFC 6265, section 5.3)."""
+    """Return whether a cookie has expired; Max-Age overrides Expires (RFC 6265, section 5.3)."""
     over_by_age: bool | None = None
     over_by_date = False
     for attribute in attributes:
@@ -95,7 +94,7 @@ def _is_over(attributes: Iterable[str], clock: Callable[[], float]) -> bool:
 
 
 def _date_s(text: str) -> float | None:
-    """Return a date in Unix seconds; None if it is none. The parser raises more than it says."""
+    """Return a date in Unix seconds; None if malformed. The parser raises more than it documents."""
     try:
         date = parsedate_to_datetime(text)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -1,12 +1,13 @@
-"""Compressed messages (permessage-deflate, RFC 7692): what is offered, and both streams of a connection.
+"""Compressed messages (permessage-deflate, RFC 7692): the offer, and both streams of a connection.
 
-What a server agrees to is read by the websockets library. Compressing is here, for two reasons: the fast path
-(`loadtest.transport.frames`) has no use for the library's frames, and its state takes 300 kB a connection.
-Ours is made with the first message of a direction and takes about 80 kB. A client may compress with a smaller
-window than was agreed, because whoever reads with a larger one understands it (RFC 7692, section 7.1.2).
+The websockets library parses the server's agreement. Compression is done here, for two reasons: the fast path
+(`loadtest.transport.frames`) does not use the library's frames, and the library's state takes 300 kB per
+connection. The state here is created with the first message of each direction and takes about 80 kB. A client
+may compress with a smaller window than agreed, because a larger window can decompress it (RFC 7692, section
+7.1.2).
 
-What a message expands to is bounded: a kilobyte may stand for a megabyte. Control frames are never compressed
-(section 6).
+The decompressed size is limited, because a kilobyte can expand to a megabyte. Control frames are never
+compressed (section 6).
 """
 
 import zlib
@@ -64,11 +65,11 @@ class Deflate:
     """The compressed streams of one connection.
 
     Args:
-        agreed: what client and server have agreed on.
+        agreed: the extension agreed on by client and server.
         limit: size in bytes of the largest message that is accepted.
 
     Attributes:
-        resets_sent, resets_received: whether each message is compressed by itself, by direction.
+        resets_sent, resets_received: whether each message is compressed separately, by direction.
     """
 
     __slots__ = (
@@ -106,11 +107,11 @@ class Deflate:
         return data[:-4] or _EMPTY  # zlib flushes nothing where nothing has come
 
     def decompress(self, payload: bytes) -> bytes:
-        """Return what a message's compressed payload stands for.
+        """Return the decompressed payload of a message.
 
         Raises:
-            ProtocolError: it is not compressed as agreed.
-            PayloadTooBig: the message is larger than the limit.
+            ProtocolError: the payload is not compressed as agreed.
+            PayloadTooBig: the decompressed message is larger than the limit.
         """
         inflater = self._inflater or zlib.decompressobj(wbits=-self._received_bits)
         try:
@@ -125,7 +126,7 @@ class Deflate:
         return message
 
     def _beyond_the_end(self, ended: "zlib._Decompress", message: bytes) -> tuple[bytes, "zlib._Decompress"]:
-        """Read on after a last block; return the whole message, and what reads the next one."""
+        """Continue after a last block; return the whole message, and the decompressor for the next one."""
         last_blocks = 0
         while ended.eof and len(message) <= self._limit:
             last_blocks += 1

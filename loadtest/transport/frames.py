@@ -1,14 +1,15 @@
-"""The frames of a server, read into whole messages, pings and pongs, without the library's protocol.
+"""Reads a server's frames into whole messages, pings and pongs, without the library's protocol.
 
-Nearly every frame of a load test is a whole text message. Reading and writing those here costs 1 µs instead
-of 9, and a connection with nothing else needs no protocol object. Fragments are put together here too: a
-message in many pieces is the cheapest way for a server to keep a client busy. Close frames, what RFC 6455
-forbids and what the size limit refuses go to websockets' protocol, byte for byte, which knows the words.
+Nearly every frame of a load test is a whole text message. Reading and writing it here costs 1 µs instead of
+9, and a connection with nothing else needs no protocol object. Fragments are assembled here too, because a
+message in many fragments is the cheapest way for a server to keep a client busy. Close frames, violations of
+RFC 6455 and messages above the size limit go to websockets' protocol, byte for byte, which produces the error
+messages.
 
-From the first such frame on, the library gets all bytes. It has seen none of the fragments before: if it has
-to know of them, it is told so by an empty one. A close frame within a message needs no such beginning: it
-ends the connection with its own code (RFC 6455, section 5.4), though the library would call it a violation.
-Tests check that this reads what the library alone reads from any stream, cut anywhere.
+From the first such frame on, the library gets all bytes. It has seen no earlier fragments: if a message is in
+progress, it gets an empty fragment first. A close frame within a message needs no such fragment: it ends the
+connection with its own code (RFC 6455, section 5.4), although the library would treat it as a violation.
+Tests check that this module reads the same as the library alone from any stream, however the stream is split.
 """
 
 import codecs
@@ -66,15 +67,15 @@ class Splitter:
     """Splits a server's bytes into pieces, one at a time.
 
     Args:
-        limit: largest message in bytes; the library refuses a larger one.
-        compressed: whether messages may be compressed. One may then take a little more than the limit: what
-            cannot be compressed grows.
+        limit: size in bytes of the largest message; the library refuses larger ones.
+        compressed: whether messages may be compressed. Their payload may be slightly larger than the limit,
+            because incompressible data grows.
 
     Attributes:
         between: whether nothing is in progress, so that a frame may be read without this splitter.
-        longest: bytes of the longest frame that may be, with its head.
-        frames, messages: read so far.
-        room: bytes that the message in progress may still have.
+        longest: size in bytes of the longest allowed frame, with its header.
+        frames, messages: numbers read so far.
+        room: bytes that the message in progress may still add.
     """
 
     __slots__ = (
@@ -115,7 +116,7 @@ class Splitter:
         self.frames = self.messages = 0
 
     def add(self, data: bytes) -> None:
-        """Take bytes; `next` returns the pieces that are now complete."""
+        """Add bytes; `next` returns the pieces that are now complete."""
         self.between = False
         if self.waits:
             self._more = self._more or deque()
@@ -139,7 +140,7 @@ class Splitter:
 
     @property
     def waiting_bytes(self) -> int:
-        """How many bytes wait to be split."""
+        """Number of bytes that wait to be split."""
         return len(self._data) - self._at + sum(map(len, self._more or ()))
 
     @property
@@ -148,7 +149,7 @@ class Splitter:
         return b"".join((self._data[self._at :], *(self._more or ())))
 
     def discard(self) -> None:
-        """Forget everything; whatever comes is for nobody."""
+        """Discard all bytes, now and from now on."""
         self._data, self._at, self._kind, self._others, self.between = b"", 0, 0, True, False
         self._more = None
         self._rest, self._binary, self._texts, self._decoder = bytearray(), bytearray(), [], None
@@ -217,7 +218,7 @@ class Splitter:
         return LIBRARY, data
 
     def _beginning(self, first: int) -> bytes:
-        """Return what the library must have seen before a frame that is its own: an empty first fragment."""
+        """Return the empty first fragment that the library needs before it takes over within a message."""
         return bytes((self._kind & 15, 0)) if self._kind and first & 15 != _CLOSE else b""
 
     def _fragment(self, kind: int, payload: bytes, *, last: bool) -> Piece | None:
@@ -239,7 +240,7 @@ class Splitter:
         return self._message() if last else None
 
     def _message(self) -> Piece:
-        """Return the message whose last fragment has come."""
+        """Return the message that the last fragment completes."""
         kind, found = self._kind, ("".join(self._texts), bytes(self._binary))
         self._texts, self._binary, self._decoder, self._kind = [], bytearray(), None, 0
         self.room = self.limit
@@ -247,7 +248,7 @@ class Splitter:
         return (DECODED, found[0]) if kind == TEXT else (kind, found[1])
 
     def _is_sound(self, first: int, second: int) -> bool:
-        """Return whether these first bytes are of a valid frame (RFC 6455 section 5.2) other than close."""
+        """Return whether these bytes begin a valid frame (RFC 6455 section 5.2) other than a close frame."""
         opcode, fin = first & 15, first & _FIN
         if second & 0x80 or first & _RESERVED:  # a masked server frame, or reserved bits set
             starts_compressed = self._slack and first & _RESERVED == COMPRESSED and 0 < opcode < _CLOSE
@@ -259,10 +260,10 @@ class Splitter:
 
 
 class FrameCounter:
-    """Counts the frames in a server's bytes, without reading them.
+    """Counts the frames in a server's bytes without decoding them.
 
     Attributes:
-        frames, messages: counted so far; a message counts with its last fragment.
+        frames, messages: numbers counted so far; a message counts with its last fragment.
     """
 
     __slots__ = ("_at", "_data", "frames", "messages")
@@ -273,9 +274,9 @@ class FrameCounter:
         self.frames = self.messages = 0
 
     def add(self, data: bytes) -> bool:
-        """Count frames that begin in these bytes, which follow the ones before; return whether that are all.
+        """Count the frames that begin in these bytes, which follow the previous ones; return whether all are.
 
-        At most `COUNTED_AT_ONCE` are counted; call it again, without bytes, for further ones.
+        At most `COUNTED_AT_ONCE` are counted; call it again without bytes for further frames.
         """
         if data:
             self._data, self._at = self._data[self._at :] + data, max(0, self._at - len(self._data))
@@ -327,7 +328,7 @@ _unpacked_masks = struct.Struct("4s" * _MASKS_AT_ONCE).unpack
 
 
 def masked_frame(opcode: int, payload: bytes) -> bytes:
-    """Return a whole client frame with a mask of its own; the opcode may be combined with COMPRESSED."""
+    """Return a whole client frame with a new mask; the opcode may be combined with COMPRESSED."""
     if not _masks:
         _masks.extend(_unpacked_masks(os.urandom(4 * _MASKS_AT_ONCE)))
     mask, length = _masks.pop(), len(payload)

@@ -1,4 +1,4 @@
-"""One HTTP request to the server under test: its health, and what else an answer says of it.
+"""One HTTP request to the server under test, for its health and revision.
 
 It blocks, so never call it on the engine's loop.
 """
@@ -25,8 +25,8 @@ class Health(Struct, frozen=True, kw_only=True):
     """Response of a health endpoint.
 
     Args:
-        url: URL requested, without the values in its query.
-        path: its path, likewise.
+        url: URL requested, without the values of its query.
+        path: its path and query, also without values.
         status: HTTP status, None without a response.
         took_ms: milliseconds until the response or the failure.
         problem: why there was no response; empty otherwise.
@@ -49,7 +49,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 def check_health_path(path: str) -> None:
-    """Check that a path is one.
+    """Check that a health path is valid.
 
     Raises:
         InvalidSetting: it does not begin with a slash.
@@ -64,8 +64,8 @@ class Answer:
 
     Args:
         health: status and time.
-        headers: in the order in which they came; empty without an answer.
-        body: empty if it is not whole, too large or too slow.
+        headers: in the order received; empty without an answer.
+        body: empty if it is incomplete, too large or too slow.
     """
 
     health: Health
@@ -73,7 +73,7 @@ class Answer:
     body: bytes = b""
 
     def values(self, name: str) -> list[str]:
-        """Return the values of a header, in the order in which they came."""
+        """Return the values of a header in the order received."""
         return [value for one, value in self.headers if one.lower() == name.lower()]
 
 
@@ -85,8 +85,8 @@ def ask(
     Args:
         target: the server.
         path: path and query.
-        headers: to send with it, as each session sends them with its upgrade.
-        proxy: the proxy to send it through, None for none.
+        headers: headers to send, the same as in each session's upgrade request.
+        proxy: the proxy to send the request through, None for none.
     """
     connection = bounded_connection(
         target.host,

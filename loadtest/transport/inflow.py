@@ -1,10 +1,10 @@
-"""What a connection receives: in which order, how much of it, and how fast.
+"""The receiving half of a connection: handles received bytes in order, and limits their amount and rate.
 
-A read of the socket may bring one message or a hundred thousand frames. All of a read is handled at once as
-long as the loop's turn allows (`loadtest.transport.backlog`); the rest waits, and nothing further is read,
-but on one connection at a time, to see how much its server sends.
-A server that sends more than the limits ends its connection (`loadtest.transport.meter`). What nobody needs,
-such as bytes after the connection's end, is discarded at a bounded rate (`loadtest.transport.raw_tcp`).
+A read of the socket may bring one message or a hundred thousand frames. They are handled at once as long as
+the loop's turn allows (`loadtest.transport.backlog`). The rest waits and nothing more is read, except on one
+connection at a time, to measure how much its server sends. A connection ends if its server sends more than
+the limits (`loadtest.transport.meter`). Bytes that are not needed, such as those after the connection's end,
+are discarded at a limited rate (`loadtest.transport.raw_tcp`).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Inflow(asyncio.Protocol):
 
     Args:
         clock: returns monotonic nanoseconds.
-        counts: of the process; messages are added to them.
-        limits: what the server may send in a second.
-        backlog: of the loop.
+        counts: counts of the process; messages are added to them.
+        limits: limits on what the server may send in a second.
+        backlog: backlog of the loop.
 
     Attributes:
-        loss: how the connection ended, None while it has not.
+        loss: how the connection ended, None while it is open.
     """
 
     __slots__ = (
@@ -121,11 +121,11 @@ class Inflow(asyncio.Protocol):
 
     @abstractmethod
     def _ponged(self) -> None:
-        """Handle the answer to the ping under way."""
+        """Handle the pong for the outstanding ping."""
 
     @abstractmethod
     def _violated(self, error: Exception) -> None:
-        """End the connection because of a message that is not valid: no UTF-8, too large when unpacked, …"""
+        """End the connection because of an invalid message, such as one that is not UTF-8."""
 
     @abstractmethod
     def flooded(self, reason: str) -> None:
@@ -160,7 +160,7 @@ class Inflow(asyncio.Protocol):
             self._discarded(size)
 
     def _read(self, data: bytes) -> None:
-        """Read any bytes: parts of the upgrade response, frames of every kind, and parts of frames."""
+        """Handle any bytes: parts of the upgrade response, frames of every kind, and parts of frames."""
         splitter = self._splitter
         if splitter is None:
             data = self._answer_received(data)
@@ -179,12 +179,12 @@ class Inflow(asyncio.Protocol):
             self._fall_behind(splitter)
 
     def _handle(self, splitter: Splitter, size: int, until_ns: int = 0) -> bool:
-        """Handle what the splitter has, for as long as this turn allows; return whether something is left.
+        """Handle the splitter's bytes for as long as this turn allows; return whether some are left.
 
         Args:
-            splitter: of this connection.
-            size: bytes that were received, and are not yet counted; those that wait are counted now too.
-            until_ns: until when, by the monotonic clock; 0 for this turn's own end.
+            splitter: splitter of this connection.
+            size: number of bytes received and not yet counted; waiting bytes are counted now too.
+            until_ns: monotonic time at which to stop; 0 for the end of this turn.
         """
         frames, messages, pieces = splitter.frames, splitter.messages, 0
         while (piece := splitter.next()) is not None:
@@ -211,7 +211,7 @@ class Inflow(asyncio.Protocol):
             self._look_if_flooded()
 
     def _fall_behind(self, splitter: Splitter) -> None:
-        """Let what is left wait for later turns."""
+        """Leave the remaining bytes for later turns."""
         self._behind, self._ahead = True, Ahead(splitter.frames, splitter.messages)
         self._ahead.add(splitter.waiting)
         self._set_reading()
@@ -221,11 +221,11 @@ class Inflow(asyncio.Protocol):
 
     @property
     def waiting_bytes(self) -> int:
-        """How many bytes wait."""
+        """Number of waiting bytes."""
         return self._splitter.waiting_bytes if self._splitter is not None else 0
 
     def catch_up(self, until_ns: int) -> bool:
-        """Handle what waits; return whether something is left."""
+        """Handle waiting bytes; return whether some are left."""
         splitter = self._splitter
         if splitter is not None and self.loss is None and self._handle(splitter, 0, until_ns):
             return True
@@ -237,10 +237,10 @@ class Inflow(asyncio.Protocol):
         return False
 
     def read_ahead(self, until_ns: int, *, more: bool) -> None:
-        """Count what was received and waits, for as long as this turn allows: is this a flood?
+        """Count the waiting frames for as long as this turn allows, to detect a flood.
 
         Args:
-            until_ns: until when, by the monotonic clock.
+            until_ns: monotonic time at which to stop.
             more: whether to read once more.
         """
         ahead, splitter = self._ahead, self._splitter
@@ -257,7 +257,7 @@ class Inflow(asyncio.Protocol):
 
     @property
     def _is_wanted(self) -> bool:
-        """Whether somebody wants what comes: a listener, now or soon, of a connection that stays."""
+        """Whether messages are needed: the connection stays open and has a listener, now or soon."""
         return self._open and (self._listener is not None or self._early is not None)
 
     def _take(self, kind: int, found: Any) -> None:
@@ -288,7 +288,7 @@ class Inflow(asyncio.Protocol):
         self._deliver(message)
 
     def _compressed_received(self, kind: int, payload: bytes) -> None:
-        """Unpack a message and pass it on; what it expands to counts towards the limit of bytes."""
+        """Decompress a message and pass it on; its decompressed size counts towards the limit of bytes."""
         assert self._deflate is not None  # the splitter would not know such messages
         try:
             data = self._deflate.decompress(payload)
@@ -306,14 +306,14 @@ class Inflow(asyncio.Protocol):
     def _look_if_flooded(self) -> None:
         """End the connection if the server has sent more than the limits allow.
 
-        One that this client is leaving is not ended, because a drop may be watching whether the server does.
+        A connection being dropped is not ended, because the drop may be watching whether the server ends it.
         """
         reason = self._meter.exceeded()
         if reason and self._is_wanted:
             self.flooded(reason)
 
     def _discarded(self, size: int, frames: int = 0) -> None:
-        """Read on only after a while, if all that nobody needs would take too much of this process's time."""
+        """Pause reading if discarding bytes would take too much of this process's time."""
         pause_s = self._backlog.surplus.pause_s(size, frames)
         if pause_s and not self._behind and self._transport is not None:
             self._behind = True
@@ -321,10 +321,10 @@ class Inflow(asyncio.Protocol):
             self._loop.call_later(pause_s, self._caught_up)
 
     def _set_reading(self, *, once: bool = False) -> None:
-        """Read from the socket unless a drop has stopped that, or received bytes wait.
+        """Read from the socket, unless a drop has stopped reading or received bytes wait.
 
         Args:
-            once: whether to read even though bytes wait.
+            once: whether to read even if bytes wait.
         """
         if self._tcp is not None and not self._tcp.is_closing() and not self._silent:
             if self._held or (self._behind and not once):
@@ -335,7 +335,7 @@ class Inflow(asyncio.Protocol):
     # loadtest.drops.kinds.Wire
 
     def pause_reading(self) -> None:
-        """Stop reading from the socket; below TLS, whose own transport would keep reading ahead."""
+        """Stop reading from the socket, below TLS, because the TLS transport would keep reading ahead."""
         self._held = True
         self._ping_sent_ns = 0  # its pong cannot be read in time
         self._set_reading()

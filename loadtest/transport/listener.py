@@ -1,4 +1,4 @@
-"""What a connection reports, and to whom."""
+"""The interface through which a connection reports messages and its end."""
 
 from typing import Protocol
 
@@ -12,10 +12,10 @@ class Listener(Protocol):
         """Handle a whole message."""
 
     def ponged(self, took_ns: int) -> None:
-        """Take note of how long a keepalive ping took to its pong."""
+        """Handle the round-trip time of a keepalive ping."""
 
     def lost(self, lost: Lost) -> None:
-        """Handle the end of the connection; it is the last call."""
+        """Handle the end of the connection. This is the last call."""
 
 
 def discard(_message: Data) -> None:

@@ -1,9 +1,9 @@
-"""How much a server may send on one connection, and the meter that watches over it.
+"""Limits on what a server may send on one connection, and the meter that checks them.
 
-A server that sends without end keeps this process from serving its other sessions. Its connection is ended,
-and its loss says why. What is counted costs nothing while all is well: short messages are counted by the
-hundred, and the clock is looked at only once a limit is reached. So a burst may be up to twice a limit, and a
-connection that stays below its limits is never ended, however long it lives.
+A server that sends endlessly keeps this process from serving its other sessions. Its connection is ended, and
+the loss gives the reason. Counting is nearly free below the limits: short messages are counted by the
+hundred, and the clock is read only once a limit is reached. So a burst may reach twice a limit, and a
+connection that stays below its limits is never ended, however long it lasts.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ _SHORT_BYTES = 127
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may receive in a second.
+    """Limits on what one connection may receive in a second.
 
     Args:
         messages_per_s: whole messages.
         frames_per_s: frames: messages, their fragments, pings and pongs.
-        bytes_per_s: bytes, with the frames' heads.
+        bytes_per_s: bytes, including frame headers.
     """
 
     messages_per_s: int = SETTINGS["max_messages_per_s"].default
@@ -33,12 +33,12 @@ class Limits:
 
     @property
     def short_at_once(self) -> int:
-        """How many short messages may be counted together, so that the count is right to an eighth."""
+        """Number of short messages to count together; keeps the error of the count below an eighth."""
         most = min(self.messages_per_s, self.frames_per_s, self.bytes_per_s // _SHORT_BYTES)
         return min(_SHORT_AT_ONCE, most // 8)
 
     def exceeded_by(self, frames: int, messages: int, size: int) -> str:
-        """Return which limit so much in a second exceeds, in words; empty if none."""
+        """Return, in words, the limit that these amounts in a second exceed; empty if none."""
         if messages > self.messages_per_s:
             return f"{messages:,} messages in 1 s, limit {self.messages_per_s:,} (--ws-max-messages-per-s)"
         if frames > self.frames_per_s:
@@ -52,7 +52,7 @@ class Meter:
     """Counts what one connection receives.
 
     Args:
-        limits: of each second.
+        limits: limits for each second.
         clock: returns monotonic nanoseconds.
     """
 
@@ -65,7 +65,7 @@ class Meter:
         self._frames = self._messages = self._bytes = 0
 
     def add(self, frames: int, messages: int, size: int) -> bool:
-        """Count what was received; return whether a limit is exceeded."""
+        """Count received amounts; return whether a limit is exceeded."""
         self._frames += frames
         self._messages += messages
         self._bytes += size
@@ -96,5 +96,5 @@ class Meter:
         self.add(count, count, count * _SHORT_BYTES)
 
     def exceeded(self) -> str:
-        """Return which limit is exceeded, in words; empty if none is."""
+        """Return, in words, the limit that is exceeded; empty if none."""
         return self._limits.exceeded_by(self._frames, self._messages, self._bytes)

@@ -1,8 +1,8 @@
 """A gauge among the server's metrics, in Prometheus' text format. Reading it blocks, so never on the loop.
 
-The endpoint may be anyone's, so its answer is bounded in size and time, whatever it says about itself. Only
-the lines of the gauge are parsed, and not too many of them; the rest of the page may be anything. Redirects
-are not followed.
+The endpoint is not trusted, so the answer is limited in size and time, whatever its headers claim. Only a
+limited number of lines of the gauge are parsed; the rest of the page may have any content. Redirects are not
+followed.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -48,12 +48,12 @@ _FORM: Final = "must be URL#NAME, for example http://127.0.0.1:9000/metrics#ws_c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsGauge:
-    """Where a gauge is read.
+    """A gauge on a metrics page.
 
     Args:
-        url: page of the metrics, without fragment.
+        url: URL of the metrics page, without fragment.
         name: name of the gauge.
-        labels: labels that a sample must have; it may have more.
+        labels: labels that a sample must have; it may have others.
         tls: the TLS context for https, None for http.
     """
 
@@ -67,7 +67,7 @@ class MetricsGauge:
         """Read `URL#NAME` or `URL#NAME{label="value"}`.
 
         Raises:
-            InvalidSetting: URL or name is malformed, the URL holds credentials, or a TLS setting is invalid.
+            InvalidSetting: URL or name is malformed, the URL has credentials, or a TLS setting is invalid.
         """
         url, mark, selector = given.partition("#")
         shown = f"{public_url(url)}{mark}{selector}"
@@ -98,7 +98,7 @@ class MetricsGauge:
         """Return the sum of all samples of the gauge that have the labels.
 
         Raises:
-            GaugeUnreadable: there was no sound answer in time, or it has no such sample.
+            GaugeUnreadable: no valid answer came in time, or it has no such sample.
         """
         page = self._page()
         values = [
@@ -115,7 +115,7 @@ class MetricsGauge:
         return total
 
     def _lines(self, page: str) -> list[str]:
-        """Return the lines of the gauge, and not those of others whose names begin alike."""
+        """Return the lines of the gauge, without those of gauges whose names only begin with its name."""
         own = re.finditer(rf"^{re.escape(self.name)}[ \t{{][^\n]*", page, re.MULTILINE)
         lines = [line[0] for line in islice(own, MAX_SAMPLES + 1)]
         if len(lines) > MAX_SAMPLES or sum(map(len, lines)) > SAMPLES_SIZE_LIMIT:
@@ -124,7 +124,7 @@ class MetricsGauge:
         return lines
 
     def _similar(self, page: str) -> str:
-        """Return the names of gauges on the page that are most like this one's, to end an error."""
+        """Return the most similar names of gauges on the page, for the end of an error."""
         if self.labels and self._lines(page):
             return " with these labels"
         names = dict.fromkeys(found[1] for found in islice(_GAUGE_TYPE.finditer(page), NAMES_LIMIT))

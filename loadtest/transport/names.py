@@ -1,8 +1,8 @@
-"""The addresses of a host: which to try, in which order, and when the next one.
+"""Resolves a host and connects to one of its addresses: which to try, in which order, and when.
 
-A name may have several addresses, and one of them may be dead. As in browsers ("happy eyeballs", RFC 8305),
-the next address is tried as soon as one has failed, and beside one that has not answered within 250 ms; the
-first connection wins.
+A name may have several addresses, some of them dead. As in browsers ("happy eyeballs", RFC 8305), the next
+address is tried as soon as one has failed, or in parallel once one has not answered within 250 ms. The first
+connection wins.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ Connected = TypeVar("Connected")
 
 
 class Names:
-    """The addresses of a host: resolved at most once every `FRESH_S`, and used in turn.
+    """The addresses of a host, resolved at most once every `FRESH_S` and used in turn.
 
-    A known answer is used until DNS has returned the next one: attempts do not wait for a refresh. If a
-    refresh fails, it is repeated after `FRESH_S`.
+    The known answer is used until DNS has returned the next one: attempts do not wait for a refresh. A failed
+    refresh is repeated after `FRESH_S`.
 
-    A name with several addresses usually has several front ends, and real clients spread over them. So do
-    these attempts; otherwise the whole run would go to the first address. Only addresses of the family that
-    the system prefers are used in turn (RFC 6724); the others are tried when all of these fail.
+    A name with several addresses usually has several front ends, and real clients spread over them. Attempts
+    do the same; otherwise the whole run would go to the first address. Only addresses of the system's
+    preferred family are used in turn (RFC 6724); the others are tried when all of these fail.
 
     Args:
-        host, port: of the server, or of a proxy.
+        host, port: host and port of the server or a proxy.
         clock: returns monotonic nanoseconds.
     """
 
@@ -52,7 +52,7 @@ class Names:
         """Return the addresses that an attempt should try, in order.
 
         Args:
-            source: the local address, whose family the addresses must have; None for any.
+            source: the local address, which determines the family of the addresses; None for any.
 
         Raises:
             OSError: the name cannot be resolved.
@@ -66,7 +66,7 @@ class Names:
         return [*first[at:], *first[:at], *others]
 
     async def _found(self) -> list[Address]:
-        """Return the latest answer, waiting only for the first one; refresh an old one in the background."""
+        """Return the latest answer. Wait only for the first one; refresh an old one in the background."""
         now_ns = self._clock()
         fresh = bool(self._known) and now_ns - self._asked_ns <= self.FRESH_S * 1e9
         question = self._question
@@ -105,14 +105,14 @@ async def first_to_connect(
 
     Args:
         addresses: in the order in which to try them; at least one.
-        connect: connects to one.
-        discard: closes a connection that came second.
+        connect: connects to an address.
+        discard: closes a surplus connection.
 
     Returns:
-        The connection, and the position of its address.
+        The connection and the position of its address.
 
     Raises:
-        OSError: none of them accepted a connection; the last failure.
+        OSError: no address accepted a connection; this is the last failure.
     """
     if len(addresses) == 1:  # nearly always
         return await connect(addresses[0]), 0
@@ -140,9 +140,9 @@ async def first_to_connect(
 
 
 def _give_up(task: "asyncio.Task[Connected]", discard: Callable[[Connected], None]) -> None:
-    """Cancel an attempt, and discard its connection if there is one all the same.
+    """Cancel an attempt, and discard its connection if it has one nevertheless.
 
-    Waiting for its end here could be cancelled, too, and the connections would then stay open for ever.
+    Waiting for its end here could be cancelled too, which would leave connections open forever.
     """
 
     def ended(ended_task: "asyncio.Task[Connected]") -> None:

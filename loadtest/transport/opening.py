@@ -1,6 +1,6 @@
 """Opening a WebSocket: DNS, TCP or a proxy, TLS and the upgrade, each timed.
 
-Every failure leaves as `ConnectFailed` (`loadtest.transport.refusals`).
+Every failure is raised as `ConnectFailed` (`loadtest.transport.refusals`).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ Dialled = TypeVar("Dialled", Connection, Tunnel)
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt in progress: its phase, and how long the earlier phases took."""
+    """An attempt in progress: its phase and the durations of earlier phases."""
 
     clock: Callable[[], int]
     phase: str = "dns"
@@ -56,11 +56,11 @@ class _Attempt:
 
 @contextmanager
 def fail_after(timeout_s: float) -> Iterator[None]:
-    """Time out after `timeout_s`, but not because this process itself was paused.
+    """Time out after `timeout_s`, unless this process itself was paused.
 
     A process that was stopped, or whose machine slept, wakes with the deadline passed and the answer unread,
-    and the loop runs its timers before it reads. So the deadline is extended once by as much as it fired
-    late, at most by `timeout_s`: what arrived meanwhile is read, and unfinished work can finish.
+    and the loop runs its timers before it reads. So the deadline is extended once by the delay of the timer,
+    at most by `timeout_s`: data that arrived meanwhile is read, and unfinished work can finish.
 
     Raises:
         TimeoutError: the time is up.
@@ -92,12 +92,12 @@ class Dialer:
         timeout_s: time allowed for one attempt, from DNS to the end of the upgrade.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
-        subprotocol_optional: whether a server may select none of those offered.
+        subprotocol_optional: whether the server may select none of the subprotocols offered.
         max_message_bytes: size of the largest message accepted.
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
-        most_connections: maximum number at the same time; beyond it attempts fail with `out_of_files`.
-        counts: what the connections send and receive is added to these; None to count for nobody.
-        limits: what the server may send on one connection in a second.
+        most_connections: maximum number of connections; above it attempts fail with `out_of_files`.
+        counts: counts of what the connections send and receive; None to discard them.
+        limits: limits on what the server may send on one connection in a second.
         compression: what to offer, a key of `loadtest.transport.deflate.OFFERS`.
         proxy: the proxy to connect through, None for none.
     """
@@ -147,7 +147,7 @@ class Dialer:
 
     @property
     def connections(self) -> int:
-        """Connections that are open or being dialled."""
+        """Number of connections that are open or being opened."""
         return len(self._sockets) + self._dialling
 
     @property
@@ -164,10 +164,10 @@ class Dialer:
 
         Args:
             endpoint: path, headers and subprotocols to request.
-            secrets: to be removed from the details of a failure.
+            secrets: secrets to redact in the details of a failure.
 
         Returns:
-            The open connection, and how long each phase took.
+            The open connection and the duration of each phase.
 
         Raises:
             ConnectFailed: the WebSocket did not open.
@@ -192,9 +192,9 @@ class Dialer:
         return connection, Phases(**attempt.took_ns)
 
     def _lacks_certificate(self, error: OSError | EOFError) -> bool:
-        """Return whether an end of the connection is for want of a client certificate.
+        """Return whether the connection ended because of a missing client certificate.
 
-        A server that asks for one and has let connections in without it has another reason.
+        A server that asks for a certificate, but has accepted connections without one, has another reason.
         """
         asked = self._certificate_requests is not None and self._certificate_requests.asked
         ended = isinstance(error, EOFError | ConnectionResetError | ssl.SSLError)
@@ -244,7 +244,7 @@ class Dialer:
         return connection
 
     async def _tunnel(self, proxy: Proxy, hosts: Sequence[str], source: Address | None) -> Tunnel:
-        """Return a connection through the proxy to the first of the server's hosts that it reaches."""
+        """Return a connection through the proxy to the first of the server's addresses that it reaches."""
         untried = deque(hosts)
         while True:
             try:
@@ -274,7 +274,7 @@ class Dialer:
         return Connection(upgrade, self._clock, self._sockets, self._counts, self._limits, backlog)
 
     async def close(self) -> None:
-        """Abort every connection, and return when all sockets are closed, after 1 s at most."""
+        """Abort every connection; return when all sockets are closed, after at most 1 s."""
         for connection in tuple(self._sockets):
             connection.detach()
             connection.abort()
@@ -302,13 +302,13 @@ class Dialer:
         raise error
 
     def _check_subprotocol(self, upgrade: Upgrade) -> None:
-        """Fail the upgrade if the server has selected none of the subprotocols that were offered."""
+        """Fail the upgrade if the server selected none of the subprotocols offered."""
         if upgrade.subprotocols and upgrade.subprotocol is None and not self._subprotocol_optional:
             raise refusals.NoneSelected(upgrade.subprotocols)
 
     @property
     def unread_ns(self) -> int:
-        """How long received bytes have waited so far, because the servers send more than can be read."""
+        """Total time in which received bytes waited because the servers sent more than can be read."""
         return self._backlog.waited_ns if self._backlog is not None else 0
 
     async def _connect(

@@ -1,12 +1,12 @@
-"""Proxies: their URLs, and what a client says to one before its connection reaches the server.
+"""Proxies: their URLs, and the exchange with a proxy before the connection reaches the server.
 
     http://[USER:PASSWORD@]HOST[:PORT]       CONNECT (RFC 9110, section 9.3.6)
     https://…                                the same within TLS
-    socks5://…                               SOCKS5 (RFC 1928), with the server's name resolved here
+    socks5://…                               SOCKS5 (RFC 1928), with the server's name resolved locally
     socks5h://…                              SOCKS5, with the name resolved by the proxy
 
-What is said is a generator, without I/O: it yields bytes to send and is sent the bytes received, however they
-are cut. `loadtest.transport.tunnel` runs it.
+The exchange is a generator without I/O: it yields bytes to send and is sent the bytes received, however they
+are split. `loadtest.transport.tunnel` runs it.
 """
 
 import base64
@@ -43,11 +43,11 @@ Steps = Generator[bytes, bytes, None]
 
 
 class ProxyRefused(Exception):
-    """A proxy has not let a connection through.
+    """A proxy refused a connection.
 
     Args:
-        cause: short stable word to count by.
-        detail: its answer, for people.
+        cause: short fixed word to count by.
+        detail: the proxy's answer, for people.
     """
 
     def __init__(self, cause: str, detail: str) -> None:
@@ -62,9 +62,9 @@ class Proxy:
 
     Args:
         scheme: one of `PORTS`.
-        host, port: where it listens.
-        user, password: its login, empty for none.
-        tls: the TLS context of connections to it, None for none.
+        host, port: address on which it listens.
+        user, password: login for the proxy, empty for none.
+        tls: the TLS context of connections to the proxy, None for none.
     """
 
     scheme: str
@@ -76,11 +76,11 @@ class Proxy:
 
     @classmethod
     def parse(cls, url: str, tls: Tls) -> "Proxy":
-        """Read a proxy's URL; user and password may be percent-encoded.
+        """Parse a proxy's URL; user and password may be percent-encoded.
 
         Args:
             url: as typed.
-            tls: settings for `https`: whom to trust. A client certificate is for the server only.
+            tls: TLS settings for `https`: certificates to trust. A client certificate is for the server only.
 
         Raises:
             InvalidSetting: the URL is not valid.
@@ -109,26 +109,26 @@ class Proxy:
         )
 
     def __str__(self) -> str:
-        """Return its URL without the login."""
+        """Return the proxy's URL without the login."""
         return f"{self.scheme}://{authority(self.host, self.port)}"
 
     @property
     def takes_addresses(self) -> bool:
-        """Whether the server's name is resolved here, not by the proxy."""
+        """Whether the server's name is resolved locally, not by the proxy."""
         return self.scheme == "socks5"
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown: the password, or a user that needs none, and both as a header has them."""
+        """Texts to redact: the password, or the user if there is no password, and the header with both."""
         credential = self.password or self.user
         return (credential, _basic(self)) if credential else ()
 
     def steps(self, host: str, port: int) -> Steps:
-        """Return what to say to reach a server.
+        """Return the exchange that connects to a server.
 
         Args:
-            host: name or IP address of the server; an address if it `takes_addresses`.
-            port: of the server.
+            host: host name or IP address of the server; an address if the proxy `takes_addresses`.
+            port: port of the server.
         """
         return _socks5(self, host, port) if self.scheme.startswith("socks") else _connect(self, host, port)
 
@@ -152,7 +152,7 @@ def _check_login(scheme: str, user: str, password: str) -> None:
 
 
 def check_proxy(proxy: Proxy, timeout_s: float = 5.0) -> None:
-    """Check that something listens where the proxy should.
+    """Check that something listens at the proxy's address.
 
     Raises:
         InvalidSetting: no TCP connection succeeded within `timeout_s`.
@@ -169,7 +169,7 @@ def _words(error: OSError | UnicodeError) -> str:
 
 
 def authority(host: str, port: int) -> str:
-    """Return host and port as in a URL: an IPv6 address in brackets."""
+    """Return host and port as in a URL, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -198,7 +198,7 @@ def _connect(proxy: Proxy, host: str, port: int) -> Steps:
 
 
 def _status_taken(answer: bytearray) -> Generator[bytes, bytes, tuple[str, bytes]]:
-    """Take the head of the final response, and interim ones before it; return its status and reason."""
+    """Consume the header of the final response and interim responses before it; return status and reason."""
     room = MAX_HEAD
     while True:
         searched = 0
@@ -286,7 +286,7 @@ def _reply(answer: bytearray) -> Generator[bytes, bytes, None]:
 
 
 def _taken(answer: bytearray, size: int) -> Generator[bytes, bytes, bytes]:
-    """Take so many bytes from the answer, once they have come."""
+    """Remove `size` bytes from the answer once they have arrived, and return them."""
     while len(answer) < size:
         answer += yield b""
     taken = bytes(answer[:size])
@@ -295,7 +295,7 @@ def _taken(answer: bytearray, size: int) -> Generator[bytes, bytes, bytes]:
 
 
 def _destination(host: str) -> bytes:
-    """Return an address or a name as SOCKS5 writes it (RFC 1928, section 5)."""
+    """Return an address or name in the format of SOCKS5 (RFC 1928, section 5)."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -309,10 +309,10 @@ def _field(text: str) -> bytes:
 
 
 def _ascii(host: str) -> str:
-    """Return a host's name in ASCII, as DNS has it.
+    """Return a host name in ASCII, as in DNS.
 
     Raises:
-        ProxyRefused: no name is written like that.
+        ProxyRefused: the host name is not valid.
     """
     try:
         return host if host.isascii() and len(host) <= _MAX_FIELD else host.encode("idna").decode()
@@ -329,6 +329,6 @@ def _quoted(answer: bytes | bytearray) -> str:
 
 
 def _check_nothing_after(rest: bytes | bytearray) -> None:
-    """Refuse bytes after the answer: servers of TLS and WebSocket say nothing before they are asked."""
+    """Refuse bytes after the answer: TLS and WebSocket servers send nothing before the client does."""
     if rest:
         raise ProxyRefused("bad_answer", f"it sent unexpected data after its answer: {_quoted(rest)}")

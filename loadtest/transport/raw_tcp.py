@@ -1,6 +1,7 @@
-"""TCP below asyncio: what a transport cannot say or do by itself, through its socket's options.
+"""TCP below asyncio: operations on a transport's socket that transports do not offer.
 
-uvloop's sockets are not Python's: they have neither `recv` nor `shutdown`, but a descriptor and options.
+uvloop's sockets are not Python sockets: they have a descriptor and options, but neither `recv` nor
+`shutdown`.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() send
 
 
 def has_unread(tcp: asyncio.Transport) -> bool:
-    """Return whether the kernel holds bytes that were not read."""
+    """Return whether the kernel has bytes that were not read."""
     # Not poll() or MSG_PEEK: gevent patches both, and uvloop's sockets have neither.
     unread = fcntl.ioctl(tcp.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
     return any(unread)
@@ -26,7 +27,7 @@ _BYTES_ACKED = 120
 
 
 def acknowledged_bytes(tcp: asyncio.Transport) -> int:
-    """Return how many bytes the peer's kernel has taken; 0 where the system does not say."""
+    """Return how many bytes the peer's kernel has acknowledged; 0 if the system does not provide it."""
     sock = tcp.get_extra_info("socket")
     if not hasattr(socket, "TCP_INFO") or sock is None or sock.fileno() < 0:
         return 0
@@ -35,14 +36,14 @@ def acknowledged_bytes(tcp: asyncio.Transport) -> int:
 
 
 def cork(tcp: asyncio.Transport) -> None:
-    """Hold back what is sent from now on: with TCP_CORK (tcp(7)), where the system has it."""
+    """Hold back what is sent from now on, with TCP_CORK (tcp(7)) where the system has it."""
     sock = tcp.get_extra_info("socket")
     if hasattr(socket, "TCP_CORK") and sock.fileno() >= 0:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
 
 def reset_on_close(transport: asyncio.Transport) -> None:
-    """Have the socket closed with RST, which discards unsent data."""
+    """Make the socket close with RST, which discards unsent data."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
@@ -59,10 +60,10 @@ BURST_NS = 10_000_000
 
 
 class Surplus:
-    """What all connections of a loop read although nobody needs it: how fast it may be read.
+    """Limits the rate at which all connections of a loop read bytes only to discard them.
 
-    A server whose client is gone may push until it notices, and its FIN stands behind what it has pushed.
-    So reading is fast, and slow only where all of it together would hold up other sessions.
+    A server whose client is gone may push until it notices, and its FIN comes after what it has pushed. So
+    reading is fast, and slows down only when the total would delay other sessions.
 
     Args:
         clock: returns monotonic nanoseconds.
@@ -75,7 +76,7 @@ class Surplus:
         self._until_ns = 0  # when what was read so far would have been read at the allowed rate
 
     def pause_s(self, size: int, frames: int = 0) -> float:
-        """Return how long the connection that has read this must not read."""
+        """Return how many seconds the connection that has read this must pause."""
         now_ns = self._clock()
         needed_s = size / BYTES_PER_S + frames / FRAMES_PER_S
         self._until_ns = max(self._until_ns, now_ns - BURST_NS) + round(needed_s * 1e9)
@@ -83,17 +84,17 @@ class Surplus:
 
 
 class Silence(asyncio.Protocol):
-    """A client that is gone, on a TCP connection that is not: reads and discards, and never writes.
+    """Simulates a vanished client on an open TCP connection: reads, discards and never writes.
 
-    It takes the place of the WebSocket, and of TLS, on the transport: no pong, close frame or close_notify
-    answers the server. It has to read, because an unread FIN goes unnoticed. A lost network differs in one
-    way that cannot be helped: here the kernel acknowledges what the server sends, so the server's TCP never
-    times out by itself. The server has to notice the silence, as it must behind a proxy.
+    It replaces the WebSocket, and TLS, on the transport: no pong, close frame or close_notify answers the
+    server. It must read, because an unread FIN goes unnoticed. It differs from a lost network in one
+    unavoidable way: the kernel acknowledges what the server sends, so the server's TCP never times out. The
+    server must notice the silence, as it must behind a proxy.
 
     Args:
         ended: called when the server has sent FIN; the client's side stays open.
         lost: called with the error, if any, when the socket has closed.
-        surplus: of the loop.
+        surplus: the loop's limit on reading to discard.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Silence(asyncio.Protocol):
         self._lost(error)
 
     def take_over(self, tcp: asyncio.Transport) -> None:
-        """Take the place of the transport's protocol."""
+        """Replace the transport's protocol."""
         self._tcp = tcp
         tcp.pause_reading()  # its way of reading is chosen when it starts
         tcp.set_protocol(self)

@@ -1,7 +1,7 @@
-"""Why a WebSocket did not open: exceptions of other libraries, translated once, into `ConnectFailed`.
+"""Translates the exceptions of other libraries into `ConnectFailed`: why a WebSocket did not open.
 
-Each has the phase that failed, a short stable cause to count by, and a bounded line for people. The line
-quotes the beginning of the server's response, or of the proxy's, without secrets.
+Each `ConnectFailed` has the phase that failed, a short fixed cause to count by, and a line of limited length
+for people. The line quotes the beginning of the response of the server or the proxy, without secrets.
 """
 
 import errno
@@ -41,7 +41,7 @@ _ABOUT_CLIENT_CERTIFICATES = (CLIENT_CERTIFICATE, CLIENT_CERTIFICATE_REFUSED)
 
 
 class NoneSelected(InvalidHandshake):
-    """The server has accepted the upgrade, but selected none of the subprotocols offered.
+    """The server accepted the upgrade, but selected none of the subprotocols offered.
 
     RFC 6455 allows that; browsers fail the connection (WHATWG WebSockets, section 2).
     """
@@ -57,7 +57,7 @@ def by_timeout(phase: str, timeout_s: float, secrets: Collection[str]) -> Connec
 
 
 def by_error(phase: str, error: OSError | EOFError, secrets: Collection[str]) -> ConnectFailed:
-    """Return the failure by an error of the system or of TLS, or the end of the connection."""
+    """Return the failure for an error of the system or of TLS, or for the end of the connection."""
     who = "the proxy" if phase == "proxy" else "the server"
     if isinstance(error, EOFError):
         return _failed(phase, "eof", f"the connection ended before {who} answered", secrets)
@@ -70,18 +70,18 @@ def by_error(phase: str, error: OSError | EOFError, secrets: Collection[str]) ->
 
 
 def by_missing_certificate() -> ConnectFailed:
-    """Return the failure for want of a client certificate, in the phase of TLS, however late it shows."""
+    """Return the failure for a missing client certificate, in the TLS phase, however late it appears."""
     detail = "the server asked for a client certificate, got none, and ended the connection"
     return _failed("tls", CLIENT_CERTIFICATE, detail, ())
 
 
 def by_proxy(error: ProxyRefused, secrets: Collection[str]) -> ConnectFailed:
-    """Return the failure by what a proxy has answered."""
+    """Return the failure for a proxy's answer."""
     return _failed("proxy", error.cause, error.detail, secrets)
 
 
 def by_answer(error: InvalidHandshake, secrets: Collection[str]) -> ConnectFailed:
-    """Return the failure by the server's answer to the upgrade request."""
+    """Return the failure for the server's answer to the upgrade request."""
     if isinstance(error, InvalidStatus):
         return _by_status(error, secrets)
     cause = "no_subprotocol" if isinstance(error, NoneSelected) else "bad_handshake"

@@ -1,7 +1,7 @@
-"""The headers of an upgrade request: those of the run, of the dialect, and of the session, in this order.
+"""The headers of an upgrade request: from the run, the dialect and the session, in this order.
 
-Several headers may have one name; all are sent, in order. Of those that a request must have once only, the
-later one wins: a session's own Authorization replaces the run's.
+Headers with the same name are all sent, in order. For headers allowed only once, the last one wins: a
+session's Authorization replaces the run's.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The header Retry-After of a refused upgrade: how long the server asks clients to stay away."""
+"""The Retry-After header of a refused upgrade: how long the server asks clients to wait."""
 
 import math
 import time
@@ -17,8 +17,8 @@ def retry_after_s(status: int, headers: Headers) -> float:
     """Return the seconds that a refusal asks to wait, at most `LONGEST_S`; 0 if it does not ask.
 
     Args:
-        status: of the response.
-        headers: of the response; a date is relative to the server's own clock, if it tells its time.
+        status: status of the response.
+        headers: headers of the response; a date is relative to the server's clock if it sends Date.
     """
     text = _first(headers, "Retry-After") if status in STATUSES else ""
     if text.isascii() and text.isdigit():
@@ -30,12 +30,12 @@ def retry_after_s(status: int, headers: Headers) -> float:
 
 
 def _first(headers: Headers, name: str) -> str:
-    """Return the first header of this name, empty if there is none."""
+    """Return the first header with this name, empty if there is none."""
     return next(iter(headers.get_all(name)), "").strip()
 
 
 def _seconds(date: str) -> float | None:
-    """Return an HTTP date (RFC 9110, section 5.6.7) as Unix time, None if it is none."""
+    """Return an HTTP date (RFC 9110, section 5.6.7) as Unix time, None if malformed."""
     try:
         found = parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

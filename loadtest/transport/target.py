@@ -38,7 +38,7 @@ class Tls:
     insecure: bool = False
 
     def check(self) -> None:
-        """Check the files, also where ws:// does not use them.
+        """Check the files, even for ws://, which does not use them.
 
         Raises:
             InvalidSetting: see `context`.
@@ -93,7 +93,7 @@ class Target:
         host: host name or IP address.
         port: TCP port.
         tls: the TLS context for wss, None for ws.
-        sni: the server's name in TLS, if it is not the host.
+        sni: the server's name in TLS, if it differs from the host.
         shows_certificate: whether the TLS context has a client certificate.
     """
 
@@ -105,13 +105,13 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, tls: Tls, *, option: str = "--host", sni: str = "") -> "Target":
-        """Read a `ws://`, `wss://`, `http://` or `https://` URL; `path_in` reads its path.
+        """Parse a `ws://`, `wss://`, `http://` or `https://` URL; `path_in` returns its path.
 
         Args:
             url: as typed.
             tls: settings for `wss://` and `https://`.
             option: name of the option in errors.
-            sni: the server's name in TLS, if it is not the host.
+            sni: the server's name in TLS, if it differs from the host.
 
         Raises:
             InvalidSetting: the URL is not valid or holds credentials, or a TLS setting is not valid.
@@ -146,12 +146,12 @@ class Target:
 
     @property
     def server_name(self) -> str:
-        """The name that is sent in TLS, and that the server's certificate must have."""
+        """The name sent in TLS, which the server's certificate must contain."""
         return self.sni or self.host.partition("%")[0]
 
     @property
     def http_url(self) -> str:
-        """The same server's URL for HTTP, without a path or a slash at the end."""
+        """The server's URL for HTTP, without a path or trailing slash."""
         return f"{'https' if self.tls else 'http'}://{self._address}"
 
     @property
@@ -168,7 +168,7 @@ def path_in(url: str) -> str | None:
 
 
 def check_source(address: str) -> None:
-    """Check that this machine can connect from an address.
+    """Check that this machine can connect from a local address.
 
     Raises:
         InvalidSetting: the address does not belong to this machine.
@@ -183,7 +183,7 @@ def check_source(address: str) -> None:
 
 
 def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
-    """Check that something listens at the target, so that a typo ends a run before it begins.
+    """Check that something listens at the target, so that a typo is found before the run begins.
 
     Raises:
         InvalidSetting: the host name is not valid, or no TCP connection succeeded within `timeout_s`.
@@ -202,7 +202,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that is free now."""
+    """Return a TCP port that is currently free on the loopback address."""
     with socket.socket() as bound:
         bound.bind((LOOPBACK, 0))
         port: int = bound.getsockname()[1]
@@ -210,7 +210,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen on this TCP port of the loopback address."""
+    """Return whether a server can listen on this TCP port of the loopback address."""
     with socket.socket() as bound:
         # As servers do: connections in TIME_WAIT do not block the port, a listener does.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -222,9 +222,9 @@ def is_free(port: int) -> bool:
 
 
 def reserved_port() -> socket.socket:
-    """Return a socket that keeps a free port of LOOPBACK from others until a server listens there.
+    """Return a socket that reserves a free port of LOOPBACK until a server listens there.
 
-    Two sockets with SO_REUSEADDR may have one address as long as only one of them listens.
+    Two sockets with SO_REUSEADDR may share an address as long as only one of them listens.
     """
     reserved = socket.socket()
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

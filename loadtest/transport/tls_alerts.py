@@ -1,9 +1,9 @@
-"""TLS alerts in words, and whether a server asks clients for a certificate.
+"""TLS alerts in words, and detection of servers that ask for a client certificate.
 
-An alert says why a server ends a TLS connection (RFC 8446, section 6). Many servers send none where a client
-certificate is missing: asyncio's end the connection without a word. In TLS 1.3 the handshake is over by then,
-so it looks like a server that went down. That it has asked for a certificate is told from its messages in the
-handshake.
+An alert says why a server ends a TLS connection (RFC 8446, section 6). Many servers send no alert when a
+client certificate is missing; asyncio servers just close the connection. In TLS 1.3 the handshake is over by
+then, so it looks like a server that went down. The server's handshake messages show whether it asked for a
+certificate.
 """
 
 import _ssl
@@ -12,10 +12,10 @@ import ssl
 from typing import Any, Final, NamedTuple
 
 CLIENT_CERTIFICATE: Final = "client_certificate"
-"""Cause of failed attempts: the server wants a client certificate, and got none."""
+"""Cause of failed attempts: the server requires a client certificate and got none."""
 
 CLIENT_CERTIFICATE_REFUSED: Final = "client_certificate_refused"
-"""Cause: it got one that it does not accept."""
+"""Cause of failed attempts: the server does not accept the client certificate."""
 
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?([A-Z_]+)")
 
@@ -30,15 +30,15 @@ _CAUSES: Final = {
     "access denied": CLIENT_CERTIFICATE_REFUSED,
     "unrecognized name": "unrecognized_name",
 }
-"""Causes of failed attempts by alert; those that are not named here are `tls`."""
+"""Causes of failed attempts by alert; for other alerts, the cause is `tls`."""
 
 
 class Alert(NamedTuple):
-    """An alert of the server.
+    """An alert from the server.
 
     Args:
-        words: as RFC 8446 names it, with spaces.
-        cause: of the failed attempt.
+        words: its name in RFC 8446, with spaces.
+        cause: cause of the failed attempt.
     """
 
     words: str
@@ -46,7 +46,7 @@ class Alert(NamedTuple):
 
 
 def alert_in(error: BaseException) -> Alert | None:
-    """Return the server's alert that an error of OpenSSL stands for, None if it stands for none."""
+    """Return the server's alert reported by an OpenSSL error, None if it reports none."""
     reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
     match = _ALERT.fullmatch(reason) if isinstance(reason, str) else None
     if match is None:
@@ -61,13 +61,13 @@ _CERTIFICATE_REQUEST = 13
 
 
 class CertificateRequests:
-    """Whether servers ask for a client certificate, known from the first handshake on.
+    """Detects whether servers ask for a client certificate, from the first handshake on.
 
     Args:
         context: the TLS context of the connections.
 
     Attributes:
-        asked: whether one was asked for.
+        asked: whether a server asked for a certificate.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -75,7 +75,7 @@ class CertificateRequests:
         self._watch(context, self._message)
 
     def stop(self, context: ssl.SSLContext) -> None:
-        """Watch no longer, so that no record costs more than it must."""
+        """Stop watching, so that records have no extra cost."""
         self._watch(context, None)
 
     @staticmethod

@@ -1,14 +1,14 @@
-"""TLS between a transport and a protocol, for less CPU a message and a connection than asyncio's own.
+"""TLS between a transport and a protocol, with less CPU per message and connection than asyncio's.
 
-CPython's `ssl` between two buffers in memory, as in asyncio, without what a WebSocket client does not need:
-queues of its own, copies into them, timers, and an exception for each read. The transport below stays in
-reach: drops end it below TLS. How a connection ends is as in asyncio:
+It uses CPython's `ssl` with two memory buffers, as asyncio does, but without what a WebSocket client does not
+need: extra queues, copies into them, timers, and an exception for each read. The transport below remains
+accessible, because drops end it below TLS. A connection ends as in asyncio:
 
     close_notify of the server     answered, then FIN                connection_lost(None)
     FIN without it                 not an error (RFC 6455 has its own closing handshake)
     its alert, or a bad record     answered with an alert, aborted   connection_lost(SSLError)
 
-What came before the end is delivered first.
+Data received before the end is delivered first.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ _NO_EXTRA: dict[str, Any] = {}
 async def secure(
     below: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext, server_name: str
 ) -> None:
-    """Do the TLS handshake; the protocol's `connection_made` is called with the transport of TLS.
+    """Do the TLS handshake; the protocol's `connection_made` is called with the TLS transport.
 
     Args:
         below: a transport, of TCP or of TLS.
-        protocol: the transport's protocol, and the new one's.
-        context: certificates, versions and options.
-        server_name: sent to the server (SNI), and checked against its certificate.
+        protocol: protocol of the transport, and of the new TLS transport.
+        context: TLS context: certificates, versions and options.
+        server_name: name sent to the server (SNI) and checked against its certificate.
 
     Raises:
-        OSError: the handshake failed; it is an `ssl.SSLError` where TLS is why. The transport is aborted, and
+        OSError: the handshake failed; an `ssl.SSLError` if TLS is the reason. The transport is aborted, and
             the protocol's `connection_lost` is not called.
     """
     try:  # without a variable for the stream: an error's traceback holds this frame, and the stream the error
@@ -93,7 +93,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
     # asyncio.Protocol: what comes from below
 
     def data_received(self, data: bytes) -> None:
-        """Decrypt the records that are complete, and deliver what they hold at once."""
+        """Decrypt the complete records, and deliver their content at once."""
         self._incoming.write(data)
         if not self._made and not self._shake_hands():
             return
@@ -106,7 +106,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell the protocol, unless the handshake had not succeeded."""
+        """Notify the protocol, if the handshake had succeeded."""
         problem = "the connection ended during the TLS handshake"
         self._fail_handshake(error or ConnectionResetError(errno.ECONNRESET, problem))
         self._closing = True
@@ -114,7 +114,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
             self._protocol.connection_lost(error or self._error)
 
     def pause_writing(self) -> None:
-        """Pass it on: what is unsent waits below."""
+        """Pass it on: unsent bytes wait in the transport below."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
@@ -122,7 +122,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         self._protocol.resume_writing()
 
     def _shake_hands(self) -> bool:
-        """Go on with the handshake; return whether it is over."""
+        """Continue the handshake; return whether it is complete."""
         if self._closing:
             return False
         try:
@@ -176,7 +176,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         return True
 
     def _ended(self) -> None:
-        """Handle the end of TLS, unless a drop has taken the transport below meanwhile."""
+        """Handle the end of TLS, unless a drop has taken over the transport below meanwhile."""
         if not self._is_in_use:
             return
         if self._error is not None:
@@ -187,7 +187,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
 
     @property
     def _is_in_use(self) -> bool:
-        """Whether what comes from below comes here; below may be TLS, too, to a proxy."""
+        """Whether the transport below still uses this protocol; it may be TLS too, to a proxy."""
         below = self._below
         return below.get_protocol() is self and (not isinstance(below, TlsStream) or below._is_in_use)
 
@@ -218,13 +218,13 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
             self._unwritten.append(data)
 
     def _write_on(self) -> None:
-        """Send what had to wait for the server to renegotiate."""
+        """Send the data that had to wait for the server's renegotiation."""
         waiting, self._unwritten = self._unwritten, []
         for data in waiting:
             self.write(data)
 
     def write_eof(self) -> None:
-        """Send FIN, without close_notify, after what is unsent; nothing can be written any more."""
+        """Send the unsent bytes, then FIN without close_notify; nothing can be written afterwards."""
         self._closing = self._muted = True
         self._below.write_eof()
 
@@ -251,7 +251,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         return self._closing or self._below.is_closing()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Let another protocol use the connection."""
+        """Set the protocol above."""
         assert isinstance(protocol, asyncio.Protocol)
         self._protocol = protocol
         self._deliver = protocol.data_received
@@ -261,16 +261,16 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         return self._protocol
 
     def is_reading(self) -> bool:
-        """Return whether what comes is delivered."""
+        """Return whether received data is delivered."""
         return not self._paused and self._below.is_reading()
 
     def pause_reading(self) -> None:
-        """Deliver nothing until `resume_reading`."""
+        """Stop delivering until `resume_reading`."""
         self._paused = True
         self._below.pause_reading()
 
     def resume_reading(self) -> None:
-        """Deliver what has come meanwhile, soon, and what comes."""
+        """Resume delivery, soon, beginning with what was received meanwhile."""
         if self._paused:
             self._paused = False
             asyncio.get_running_loop().call_soon(self._read_on)
@@ -281,11 +281,11 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
             self._read()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set when the protocol is told to pause writing."""
+        """Set the limits at which the protocol must pause writing."""
         self._below.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
-        """Return how many bytes are unsent."""
+        """Return the number of unsent bytes."""
         return self._below.get_write_buffer_size() + sum(map(len, self._unwritten))
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
@@ -293,5 +293,5 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
         return self._below.get_write_buffer_limits()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return `ssl_object`, or what the transport below says."""
+        """Return `ssl_object`, or the information of the transport below."""
         return self._tls if name == "ssl_object" else self._below.get_extra_info(name, default)

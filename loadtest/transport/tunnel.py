@@ -1,7 +1,7 @@
-"""A connection through a proxy, up to where the server's own begins.
+"""A connection through a proxy, until the proxy has connected to the server.
 
-The socket is ours, and that of the WebSocket afterwards: drops need it. What they do to it, RST and silence,
-reaches the proxy, which may tell the server in another way.
+The WebSocket then uses the same socket, because drops need it. The effects of drops, such as RST and silence,
+reach the proxy, which may pass them to the server in another form.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ class Tunnel(asyncio.Protocol):
     """Talks to a proxy until it has let the connection through.
 
     Args:
-        steps: what to say.
+        steps: the exchange with the proxy.
     """
 
     def __init__(self, steps: Steps) -> None:
@@ -33,14 +33,14 @@ class Tunnel(asyncio.Protocol):
         self._tcp = self._tcp or self._transport
 
     async def through(self, tls: ssl.SSLContext | None, name: str) -> None:
-        """Return once the proxy has let the connection through.
+        """Return once the proxy has accepted the connection.
 
         Args:
             tls: the TLS context of the connection to the proxy, None for none.
             name: the proxy's name in TLS.
 
         Raises:
-            ProxyRefused: the proxy has not.
+            ProxyRefused: the proxy refused the connection.
             OSError, EOFError: the connection ended.
         """
         assert self._tcp is not None
@@ -60,7 +60,7 @@ class Tunnel(asyncio.Protocol):
         """Let another protocol use the connection from now on.
 
         Raises:
-            ConnectionResetError: it has ended.
+            ConnectionResetError: the connection has ended.
         """
         assert self._tcp is not None
         assert self._transport is not None
@@ -78,7 +78,7 @@ class Tunnel(asyncio.Protocol):
             self._tcp.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the proxy's answer."""
+        """Continue with the proxy's answer."""
         if self._begun:
             self._go_on(data)
         else:

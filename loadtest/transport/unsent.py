@@ -1,8 +1,9 @@
-"""What waits to be sent on a connection, once it is much: whether the server reads at all.
+"""Checks whether a server reads, on a connection with many unsent bytes.
 
-asyncio says when a connection's buffer has filled and when it has drained; in between there is an `Unsent`.
-Nothing here costs a connection that has room. A server reads as long as its kernel acknowledges bytes; one
-that reads nothing for the reply timeout is given up, as no message sent to it can have arrived.
+asyncio reports when a connection's write buffer is full and when it has drained; between the two, the
+connection has an `Unsent`. A connection with room in its buffer has no cost. A server reads as long as its
+kernel acknowledges bytes. A connection whose server reads nothing for the reply timeout is given up, as no
+message sent to it can have arrived.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ LEAST_WAIT_NS = 5 * 10**9
 
 
 class Unsent:
-    """Bytes that wait on one connection.
+    """The unsent bytes of one connection.
 
     Args:
         clock: returns monotonic nanoseconds.
-        room: resolved when there is room again, or nobody waits for it any more.
+        room: resolved when there is room again, or the wait is no longer needed.
     """
 
     __slots__ = ("_clock", "_since_ns", "_taken", "room")
@@ -39,13 +40,13 @@ class Unsent:
     def flaw(
         self, transport: asyncio.Transport, tcp: asyncio.Transport, timeout_ns: int, *, excused: bool
     ) -> str:
-        """Return how the server fails to read, empty if it reads or is excused.
+        """Return, in words, how the server fails to read; empty if it reads or is excused.
 
         Args:
-            transport: of the connection.
-            tcp: the one below TLS, or the same.
+            transport: transport of the connection.
+            tcp: the transport below TLS, or the same transport.
             timeout_ns: how long the server may read nothing.
-            excused: whether this client does not read either, which may be the server's reason.
+            excused: whether this client does not read either, which may be why the server does not.
         """
         taken = acknowledged_bytes(tcp)
         if excused or taken > self._taken:

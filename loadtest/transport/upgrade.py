@@ -1,8 +1,8 @@
 """The upgrade of a connection (RFC 6455, section 4): the request, and the check of a plain answer.
 
-A plain answer accepts, in printable ASCII, with each header of the handshake once, and selects neither an
-extension nor a subprotocol. It is checked here, which takes a few microseconds. Every other answer, a refusal
-for example, is the websockets library's: only there are its objects and its parser worth their 40 µs.
+A plain answer accepts the upgrade in printable ASCII, with each handshake header once, and selects no
+extension and no subprotocol. It is checked here in a few microseconds. Every other answer, such as a refusal,
+goes to the websockets library, whose objects and parser take 40 µs.
 """
 
 import re
@@ -36,7 +36,7 @@ _ANY_URI: Final = parse_uri("ws://localhost/")
 
 
 def between_frames(max_message_bytes: int) -> ClientProtocol:
-    """Return the library's protocol for a connection that is open, to take over between two frames."""
+    """Return the library's protocol for an open connection, to take over between two frames."""
     return ClientProtocol(_ANY_URI, state=OPEN, max_size=max_message_bytes)
 
 
@@ -79,12 +79,12 @@ class Upgrade:
     """The upgrade of one connection.
 
     Args:
-        run: what all of the run have in common.
+        run: what all upgrades of the run have in common.
         path: path and query to request.
         subprotocols: subprotocols to offer.
 
     Attributes:
-        subprotocol: that the server has selected, if any.
+        subprotocol: the subprotocol selected by the server, if any.
     """
 
     __slots__ = ("_key", "_path", "_run", "subprotocol", "subprotocols")
@@ -129,13 +129,13 @@ class Upgrade:
         )
 
     def plainly_accepted(self, answer: bytes) -> tuple[str, ...] | None:
-        """Check whether an answer is plain, and accepts.
+        """Check whether an answer is plain and accepts the upgrade.
 
         Args:
-            answer: the whole head, with its blank line.
+            answer: the whole response header, including its blank line.
 
         Returns:
-            The values of its Set-Cookie headers; None if the library must read the answer.
+            The values of its Set-Cookie headers; None if the library must parse the answer.
         """
         if len(answer) > _MOST_BYTES or _PLAIN.fullmatch(answer) is None:
             return None
@@ -158,7 +158,7 @@ class Upgrade:
         return tuple(cookies) if accepted else None
 
     def library(self) -> ClientProtocol:
-        """Return the library's protocol, which waits for the answer."""
+        """Return the library's protocol, waiting for the answer."""
         client = ClientProtocol(
             self._run.uri(self._path),
             extensions=self._run.extensions,
@@ -169,7 +169,7 @@ class Upgrade:
         return client
 
     def accepted_by(self, client: ClientProtocol) -> list[Extension]:
-        """Take note of what the library has read in an answer; return the extensions agreed on."""
+        """Record the answer as parsed by the library; return the extensions agreed on."""
         self.subprotocol = client.subprotocol
         client.parser.close()  # it and the protocol refer to each other: only a collection would free them
         return client.extensions

@@ -1,11 +1,11 @@
-"""What a process has put on the wire and taken from it: the tool's side of the books.
+"""Counts what a process sends and receives on the wire: the tool's side of the accounting.
 
-A server that counts what it receives and sends must come to the same numbers. Counted is where bytes are
-written and read, so nothing that a drop or a dialect says can be left out. Plain attributes, because messages
-are counted on the hot path.
+A server that counts what it receives and sends must arrive at the same numbers. Counting happens where bytes
+are written and read, so it includes everything that drops and dialects send. The counts are plain attributes,
+because messages are counted on the hot path.
 
-What the two sides cannot agree on: a message that was written just before an RST may not arrive, and what a
-server sends to a connection that is reset or silent is not read.
+Two differences are unavoidable: a message written just before an RST may not arrive, and messages that a
+server sends to a reset or silent connection are not read.
 """
 
 from collections import Counter
@@ -14,16 +14,16 @@ from loadtest.transport.deflate import Deflate
 
 
 class WireCounts:
-    """Counts since they were last taken.
+    """Counts since the last `take`.
 
     Attributes:
         upgrades: upgrade requests sent.
         opened: WebSockets opened: upgrade requests that were answered with 101.
-        compressed: of these, those that agreed on compressing messages.
-        resets_sent, resets_received: of these, those that compress each message by itself, by direction.
-        passed_over: TCP connections made although another address of the server's name was tried first.
+        compressed: of these, those that agreed to compress messages.
+        resets_sent, resets_received: of these, those that compress each message separately, by direction.
+        passed_over: TCP connections to an address that was not the first one tried.
         sent: whole messages sent.
-        drop_sent: how many of these drops sent.
+        drop_sent: of these, messages sent by drops.
         received: whole messages received.
         closes: close frames sent, by their code; 1005 for one without a code.
     """
@@ -50,7 +50,7 @@ class WireCounts:
         self.closes: Counter[int] = Counter()
 
     def opened_with(self, deflate: Deflate | None) -> None:
-        """Count a WebSocket that is open, and what was agreed on it."""
+        """Count an open WebSocket and what was agreed on it."""
         self.opened += 1
         if deflate is not None:
             self.compressed += 1
@@ -58,7 +58,7 @@ class WireCounts:
             self.resets_received += deflate.resets_received
 
     def take(self) -> dict[str, int]:
-        """Return the counts by their names in `loadtest.session.recorder.COUNTS`, and begin anew."""
+        """Return the counts by their names in `loadtest.session.recorder.COUNTS`, and reset them."""
         taken = {
             "connect.upgrades": self.upgrades,
             "connect.opened": self.opened,

@@ -3,14 +3,14 @@
     python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [--who CLIENT] [NAME …]
     python -m tests.benchmarks --compare BEFORE.json AFTER.json
 
-The machine's noise is in every figure, so look at the ratios: each round measures everyone in turn, and the
-table has the median of the rounds, the least and the most, and the ratio to this tool's median. Who cannot be
-measured is named and left out: libraries that are not installed (pip install -e '.[bench]'), Go without a
-compiler, k6 without its binary on PATH. All benchmarks take some 50 minutes on two cores, --quick some six;
-what was measured by then is in FILE if you stop them.
+Every figure includes the machine's noise, so compare the ratios. Each round measures all clients in turn. The
+table shows the median of the rounds, the minimum and maximum, and the ratio to this tool's median. Clients
+that cannot be measured are named and skipped: libraries that are not installed (pip install -e '.[bench]'),
+Go without a compiler, k6 without its binary on PATH. All benchmarks take about 50 minutes on two cores,
+--quick about six. If you stop them, the finished measurements are in FILE.
 
-The echo server needs less than half of a core in the open loops, over TLS too. In a closed loop client and
-server wait for each other, so the CPU of a round trip tells more than round trips a second.
+The echo server needs less than half of a core in the open loops, also over TLS. In a closed loop, client and
+server wait for each other, so CPU per round trip says more than round trips per second.
 """
 
 import argparse
@@ -52,7 +52,7 @@ LOGS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured, and the certificates for it."""
+    """How much to measure, and the certificates for TLS."""
 
     quick: bool
     made: Certificates
@@ -68,9 +68,9 @@ class Step:
     """A measurement that every round repeats.
 
     Args:
-        who: is measured.
-        what: it is measured on.
-        measure: takes the echo server's port and returns figures by name with unit.
+        who: client to measure.
+        what: work to measure it on.
+        measure: takes the echo server's port and returns the figures by name with unit.
         tls: the echo server's private key and certificate chain; None for plain TCP.
     """
 
@@ -81,7 +81,7 @@ class Step:
 
 
 def _steps(plan: Plan, works: Iterable[Work], who: Collection[str] = ()) -> Iterator[Step]:
-    """Yield the measurements of all clients that can do the work and be measured here, or of some of them."""
+    """Yield the measurements of the clients that can do the work and can be measured on this machine."""
     for work in works:
         for client in CLIENTS:
             if client.can(work) and not client.missing() and client.name in (who or {client.name}):
@@ -174,13 +174,13 @@ BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
 
 
 def steps(names: Iterable[str], plan: Plan) -> list[Step]:
-    """Return what is to be measured, each but once: the least of `growth` is `open_loop`."""
+    """Return the measurements without duplicates: the smallest of `growth` is `open_loop`."""
     wanted = (step for name in names for step in BENCHMARKS[name](plan))
     return list({(step.who, step.what): step for step in wanted}.values())
 
 
 def run(wanted: Sequence[Step], rounds: int, rows: list[Row], file: Path | None) -> None:
-    """Measure everyone in turn, so many times; add each measurement to the rows and their file."""
+    """Measure all clients in turn, once per round; add each measurement to the rows and their file."""
     for number in range(1, rounds + 1):
         for step in wanted:
             print(f"round {number} of {rounds}: {step.who}: {step.what}", file=sys.stderr)
@@ -197,8 +197,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
-    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5; 0: see FILE)")
+    parser.add_argument("--quick", action="store_true", help="one short round with at most 2,000 sessions")
+    parser.add_argument("--rounds", type=int, help="number of rounds (default: 5; 0: only print FILE)")
     parser.add_argument(
         "--who",
         action="append",
@@ -207,18 +207,18 @@ def _parser() -> argparse.ArgumentParser:
         help="measure this client only; may be repeated",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to those in this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to this file")
     parser.add_argument(
-        "--compare", type=Path, nargs=2, metavar="FILE", help="measure nothing, compare two files of --json"
+        "--compare", type=Path, nargs=2, metavar="FILE", help="compare two files of --json without measuring"
     )
     return parser
 
 
 def _wanted(arguments: argparse.Namespace, plan: Plan) -> list[Step]:
-    """Return the measurements that were asked for.
+    """Return the requested measurements.
 
     Raises:
-        ValueError: an unknown benchmark, or a client that none of them measures.
+        ValueError: a benchmark is unknown, or none of the benchmarks measures a client.
     """
     _check(arguments.names, BENCHMARKS)
     every = steps(arguments.names or BENCHMARKS, plan)
@@ -229,16 +229,16 @@ def _wanted(arguments: argparse.Namespace, plan: Plan) -> list[Step]:
 def _check(given: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{', '.join(unknown)}: choose of {', '.join(known)}")
+        raise ValueError(f"unknown name {', '.join(unknown)}: choose from {', '.join(known)}")
 
 
 def _measured(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[Row]:
-    """Measure what was asked for, and return the rows."""
+    """Run the requested measurements, and return the rows."""
     for client in CLIENTS:
         if why := client.missing():
-            print(f"{client.name} is left out: {why}", file=sys.stderr)
+            print(f"skipping {client.name}: {why}", file=sys.stderr)
     if len(os.sched_getaffinity(0)) < 2:
-        print("one core only: client and server share it, and times tell little", file=sys.stderr)
+        print("only one core: client and server share it, so times mean little", file=sys.stderr)
     rows = read(arguments.json) if arguments.json and arguments.json.exists() else []
     with certificates() as made:
         try:
@@ -251,7 +251,7 @@ def _measured(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
 
 
 def main() -> None:
-    """Run what was asked for and print the table."""
+    """Run the requested benchmarks and print the table."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.compare:

@@ -17,13 +17,13 @@ MADE_BY = "<!-- Made by `python -m tests.benchmarks.calibration --write docs/cal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the rows that were asked for, print the table and return the exit code."""
+    """Run the requested rows, print the table and return the exit code."""
     parser = _parser()
     asked = parser.parse_args(arguments)
     names = [f"{row.group}: {row.name}" for row in all_rows()]
     wanted = [at for at, name in enumerate(names) if _matches(name, asked.rows)]
     if not wanted:
-        parser.error(f"no row has any of {', '.join(asked.rows)}")
+        parser.error(f"no row contains any of {', '.join(asked.rows)}")
     if asked.list:
         print(*(names[at] for at in wanted), sep="\n")
         return 0
@@ -48,11 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--repeats", type=int, default=400, help="repetitions of each row (default: 400)")
-    parser.add_argument("--rows", nargs="+", default=[], metavar="WORD", help="only rows with one of these")
-    parser.add_argument("--seed", type=int, default=1, help="seed of everything (default: 1)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one a core")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="WORD", help="only rows that contain a WORD")
+    parser.add_argument("--seed", type=int, default=1, help="random seed (default: 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one per core")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="also write a page for each group")
-    parser.add_argument("--list", action="store_true", help="list the rows and do nothing")
+    parser.add_argument("--list", action="store_true", help="list the rows and exit")
     return parser
 
 

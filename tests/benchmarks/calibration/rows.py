@@ -1,7 +1,7 @@
-"""The rows of the table: scenarios, and how often at most or at least something may come of them.
+"""The rows of the table: scenarios, with the maximum or minimum rate of their outcomes.
 
-An aim counts as missed when the share found is beyond it by more than two standard errors of the simulation.
-Rows without an aim inform.
+An aim is missed when the rate found is beyond it by more than two standard errors of the simulation. Rows
+without an aim are informative.
 """
 
 import math
@@ -24,12 +24,12 @@ Event = Callable[[Outcome], bool | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """Something that may come of a scenario, and how often.
+    """An outcome of a scenario, with the bounds of its rate.
 
     Args:
-        name: what, for people.
-        event: whether it did.
-        at_most, at_least: bounds of its share; both None to inform only.
+        name: name of the outcome, for people.
+        event: returns whether the outcome occurred.
+        at_most, at_least: bounds of its rate; both None for an informative row.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Aim:
 
     @property
     def bound(self) -> str:
-        """How often at most or at least, in brackets; empty to inform only."""
+        """The bound of the rate, in brackets; empty for an informative row."""
         if self.at_most is not None:
             return f" (≤ {100 * self.at_most:g}%)"
         return "" if self.at_least is None else f" (≥ {100 * self.at_least:g}%)"
@@ -96,7 +96,7 @@ def misses_below(outcome: Outcome, *, gate: str, truth_ratio: float) -> bool | N
 
 
 def unnamed(outcome: Outcome, *, gate: str) -> bool:
-    """Whether a quantile on a mode boundary is INCONCLUSIVE, and nothing says why."""
+    """Whether a quantile on a mode boundary is INCONCLUSIVE without a reason."""
     found = outcome.gates[gate]
     return found.decision is Ruling.INCONCLUSIVE and found.between_us is None
 
@@ -273,7 +273,7 @@ def _power() -> Iterator[Row]:
 
 
 def _coverage() -> Iterator[Row]:
-    """The bounds of the p50's change, where the truth is +3%; the lower one is of the gates together."""
+    """The bounds of the change of p50, where the truth is +3%; the lower bound is joint for all gates."""
     row = partial(Row, group="coverage: bounds of the change of p50, truly +3%, 12 pairs judged once")
     aims = tuple(
         Aim(name=name, event=partial(event, gate="service p50", truth_ratio=0.03), at_most=ERROR)

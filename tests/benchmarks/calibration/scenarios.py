@@ -29,11 +29,11 @@ RESAMPLES = 100
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one repetition came to.
+    """The result of one repetition.
 
     Args:
         gates: the comparison of each gate, by name.
-        item: the verdict on latency where it is not of the gates alone.
+        item: the verdict on latency, where it depends on more than the gates.
     """
 
     gates: dict[str, Comparison]
@@ -46,7 +46,7 @@ class Outcome:
 
     @property
     def ruling(self) -> Ruling:
-        """The whole verdict: a gate that was not judged does not count."""
+        """The overall verdict; gates that were not judged do not count."""
         return self.item or worst(gate.decision for gate in self.gates.values())
 
     def decision(self, gate: str) -> Ruling:
@@ -59,8 +59,8 @@ class Duel:
     """Interleaved pairs of runs, with looks after 4, 8 and 12.
 
     Args:
-        load: what the baseline's runs are drawn from.
-        changed: what the candidate's are drawn from; None for the same.
+        load: load of the baseline's runs.
+        changed: load of the candidate's runs; None for the same.
         pairs: planned number of pairs.
         once: whether the pairs are judged once, at the end.
         ratios: deviation of p50, p90 and p99 from run to run.
@@ -124,7 +124,7 @@ class Unequal:
     """One pair of runs of different lengths, judged as the item `latency`, which knows the lengths.
 
     Args:
-        load: what both are drawn from.
+        load: load of both runs.
         seconds: of the baseline and of the candidate.
         ratios: deviation of p50, p90 and p99 from run to run.
     """
@@ -150,7 +150,7 @@ class Unequal:
 
 
 def _turns(rng: np.random.Generator, pairs: int) -> tuple[Ints, Ints]:
-    """Return the place in time of each pair's runs: of two pairs in a row, one begins with each side."""
+    """Return the order in time of each pair's runs: consecutive pairs begin with different sides."""
     blocks = rng.integers(2, size=math.ceil(pairs / 2))
     b_first = np.stack([blocks, 1 - blocks], axis=1).ravel()[:pairs]
     number = 2 * np.arange(pairs)
@@ -159,13 +159,13 @@ def _turns(rng: np.random.Generator, pairs: int) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One run of the candidate against the last of earlier runs, as a CI job without duels has it.
+    """One run of the candidate against the last of earlier runs, as in a CI job without duels.
 
     Args:
-        load: what earlier runs are drawn from.
-        changed: what the candidate is drawn from; None for the same.
-        history: how many runs there are of each earlier day, the baseline's day last.
-        same_day: whether the candidate is run on the baseline's day.
+        load: load of the earlier runs.
+        changed: load of the candidate; None for the same.
+        history: number of runs on each earlier day, the baseline's day last.
+        same_day: whether the candidate runs on the baseline's day.
         ratios: deviation of p50, p90 and p99 from run to run.
         day_ratio: deviation from day to day, of all quantiles.
         step_ratio: how much slower the server became halfway through the history.

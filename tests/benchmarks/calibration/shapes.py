@@ -1,7 +1,7 @@
-"""Shapes of service times: what replies take before anything is made slower.
+"""Shapes of service times, before any slowdown is applied.
 
 A shape maps the arrivals of several runs to their service times in µs. All runs of a repetition are drawn at
-once, as flat arrays, one run after the other. What differs from run to run is not of the shape: see
+once, as flat arrays, one run after the other. Differences from run to run are not part of the shape: see
 `simulated.py`.
 """
 

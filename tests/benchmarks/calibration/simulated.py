@@ -1,8 +1,8 @@
-"""Simulated runs with known truth, as `MeasuredRun` holds real ones.
+"""Simulated runs with known truth, in the form of `MeasuredRun`.
 
-What makes runs differ acts on their quantiles: a run's effect is a factor at p50, p90 and p99, interpolated
-by the rank of each reply within its run, so that the deviation of a quantile from run to run is what the row
-says, whatever the shape. Values are folded into HdrHistogram's buckets as the recorder does.
+Differences between runs act on their quantiles: a run's effect is a factor at p50, p90 and p99, interpolated
+by the rank of each reply within its run, so that the run-to-run deviation of a quantile is the row's value
+for any shape. Values are folded into HdrHistogram's buckets as in the recorder.
 """
 
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ _LEVELS = -np.log1p(-np.array([0.50, 0.90, 0.99]))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What runs are drawn from. Changes are for the candidate; all else is the same on both sides.
+    """The distribution of runs. Changes apply to the candidate; everything else is the same on both sides.
 
     Args:
         seconds: duration after the warm-up.
         rate_per_s: round trips a second.
         shape: service times.
-        tick_us: times are rounded up to a multiple of it.
+        tick_us: times are rounded up to a multiple of this.
         sessions: number of sessions; each connects once.
-        drops_per_s: drops a second, each of which is an outage, a resume and a first reply.
+        drops_per_s: drops a second; each is an outage, a resume and a first reply.
         losses_per_h: lost connections per session-hour, in clusters of `cluster`.
         closed: whether the load is closed, so that response times are judged.
         slower_ratio: all service times are longer by this share.
         drift_ratio: service times rise by this share within each run, linearly.
         stalled_ratio: this share of replies takes `stall_us` longer.
-        resume_us: every resume takes so much longer.
+        resume_us: every resume takes this much longer.
         lost_ratio: this share of sessions loses its connection in a run.
     """
 
@@ -140,7 +140,7 @@ class Load:
 
 
 def folded(values_us: Floats, arrivals: Arrivals, rows: int) -> list[SecondlyHistograms]:
-    """Count values into HdrHistogram's buckets of three significant digits, run by run, in so many rows."""
+    """Count values into HdrHistogram's buckets of three significant digits, run by run, in `rows` rows."""
     whole_us = np.maximum(values_us, 1.0).astype(np.int64)
     shift = np.maximum(np.frexp(whole_us.astype(np.float64))[1] - 11, 0)
     highest = (((whole_us >> shift) + 1) << shift) - 1
@@ -162,7 +162,7 @@ def run_shifts(
     ratios: Sequence[float] = RUN_RATIOS,
     common: Floats | float = 0.0,
 ) -> Floats:
-    """Return what makes each run's p50, p90 and p99 differ, in ln units, shape (runs, 3).
+    """Return the shift of each run's p50, p90 and p99, in ln units, shape (runs, 3).
 
     Args:
         rng: source of all randomness.

@@ -20,11 +20,11 @@ CHUNK = 20
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a row's repetitions.
+    """The results of a row's repetitions.
 
     Args:
         happened: how often each aim's event happened, in their order.
-        counted: how often it could.
+        counted: how often it could have happened.
         failed: how often each gate decided FAIL.
     """
 
@@ -53,7 +53,7 @@ class Tally:
 
 
 def repeated(row: Row, repetitions: Sequence[int], *, seed: int) -> Tally:
-    """Judge these repetitions of a row; each has its own stream of random numbers, whatever else is run."""
+    """Judge these repetitions of a row; each has its own stream of random numbers, whatever else runs."""
     tally = Tally.of(row)
     for repetition in repetitions:
         rng = np.random.default_rng([seed, zlib.crc32(f"{row.group}: {row.name}".encode()), repetition])
@@ -72,7 +72,7 @@ def _chunk(row: int, repetitions: Sequence[int], seed: int) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table: what came of a row.
+    """A line of the table: the results of a row.
 
     Args:
         row: what was simulated.
@@ -107,7 +107,7 @@ def lines(wanted: Sequence[int], *, repeats: int, seed: int, processes: int) -> 
     Args:
         wanted: indexes into `all_rows()`.
         repeats: repetitions of each row.
-        seed: seed of everything.
+        seed: random seed.
         processes: how many processes share the work.
     """
     rows = all_rows()
@@ -139,6 +139,6 @@ def markdown(found: Sequence[Line]) -> Iterator[str]:
 
 
 def told(line: Line) -> None:
-    """Tell a line as soon as it is known, with the gates that failed, on standard error."""
+    """Print a line on standard error as soon as it is known, with the gates that failed."""
     gates = ", ".join(f"{gate} {count}" for gate, count in line.tally.failed.most_common())
     print(*line.cells, f"[{gates}]" if gates else "", sep="  ", file=sys.stderr, flush=True)
