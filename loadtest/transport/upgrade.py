@@ -2,9 +2,10 @@
 
 A plain answer accepts the upgrade in printable ASCII, with each handshake header once, and selects no
 extension and no subprotocol. It is checked here in a few microseconds. Every other answer, such as a refusal,
-goes to the websockets library, whose objects and parser take 40 µs.
+goes to the websockets library, whose objects and parser take 40 µs. At log level DEBUG, all do: it logs them.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +22,9 @@ from loadtest.events import Endpoint
 from loadtest.transport.target import Target
 
 Headers = tuple[tuple[str, str], ...]
+
+_LOGGER: Final = logging.getLogger("websockets.client")
+"""The library's: requests are logged as if it had sent them."""
 
 _MOST_BYTES: Final = 4096
 """Length of a plain answer: the library reads longer ones, up to its own limits."""
@@ -105,10 +109,13 @@ class Upgrade:
         """Return the upgrade request; these headers replace its own of the same name."""
         given = {name.lower() for name, _ in headers}
         own = (pair for pair in self._headers() if pair[0].lower() not in given)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in (*own, *headers))
         path, mark, query = self._path.partition("?")
         wanted = path + mark + query if query else path
-        return f"GET {wanted} HTTP/1.1\r\n{lines}\r\n".encode("iso-8859-1")
+        lines = [f"GET {wanted} HTTP/1.1", *(f"{name}: {value}" for name, value in (*own, *headers))]
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            for line in lines:
+                _LOGGER.debug("> %s", line)
+        return "\r\n".join([*lines, "", ""]).encode("iso-8859-1")
 
     def _headers(self) -> Headers:
         extensions = self._run.extensions
@@ -138,6 +145,8 @@ class Upgrade:
             The values of its Set-Cookie headers; None if the library must parse the answer.
         """
         if len(answer) > _MOST_BYTES or _PLAIN.fullmatch(answer) is None:
+            return None
+        if _LOGGER.isEnabledFor(logging.DEBUG):
             return None
         found: dict[str, str] = {}
         cookies = []
