@@ -335,7 +335,7 @@ def test_servers_that_cannot_be_restarted_are_named_as_a_limit(tmp_path: Path) -
         (
             [],
             0,
-            "the servers were started once: the measured change is that of these two instances; a new instance",
+            "the servers were started once: the measured change is that of these two instances; a new",
         ),
     ],
 )

@@ -169,9 +169,7 @@ def test_the_files_of_a_step_are_not_replaced(step: Path) -> None:
     """Other tools document `--summary "$GITHUB_STEP_SUMMARY"`; what the step wrote before must stay."""
     for variable in (STEP_SUMMARY, STEP_OUTPUT):
         output = CiOutput(summary_file=step / ".." / step.name / variable)
-        with pytest.raises(
-            InvalidSetting, match=f"in {variable}. Use --ws-github, which appends to it"
-        ):
+        with pytest.raises(InvalidSetting, match=f"in {variable}. Use --ws-github, which appends to it"):
             output.check()
         assert output.admissible().summary_file is None
         assert (step / variable).exists()
