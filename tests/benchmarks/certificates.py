@@ -1,4 +1,4 @@
-"""Certificates for benchmarks over TLS: made for the run, trusted by it alone."""
+"""Certificates for benchmarks over TLS: created for the run and trusted only by it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class Certificates:
     """Files in PEM.
 
     Args:
-        ca: what clients trust.
+        ca: certificates that clients trust.
         server: the server's private key and chain.
     """
 
@@ -24,7 +24,7 @@ class Certificates:
 
 @contextmanager
 def certificates() -> Iterator[Certificates]:
-    """Make the certificates of a server on 127.0.0.1, and remove them afterwards."""
+    """Create the certificates of a server on 127.0.0.1, and remove them afterwards."""
     with TemporaryDirectory() as folder:
         made = Certificates(Path(folder) / "ca.pem", Path(folder) / "server.pem")
         authority = trustme.CA()

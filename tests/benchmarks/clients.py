@@ -1,9 +1,10 @@
-"""Clients to compare with, one library each: the same echo of a 64-byte text, closed loop, nothing recorded.
+"""Clients of other libraries for comparison: echo of a 64-byte text in a closed loop, nothing recorded.
 
     python tests/benchmarks/clients.py NAME PORT SESSIONS SECONDS [CA]     prints {"cpu_us": …, "per_s": …}
 
-Every session sends its next message as soon as the last one has come back. CPU is the whole process's, from
-two seconds after all sessions were up. All run on uvloop. CA, a file of certificates to trust, makes it wss.
+Every session sends its next message as soon as the last one has come back. CPU is that of the whole process,
+measured from two seconds after all sessions are up. All clients run on uvloop. With CA, a file of
+certificates to trust, they use wss.
 """
 
 import asyncio
@@ -22,26 +23,26 @@ from websockets.uri import parse_uri
 MESSAGE = '{"sequence":12345,"text":"' + "x" * 37 + '"}'
 
 AT_ONCE = 500
-"""Sessions begun together: one after the other, each would wait for all that talk already."""
+"""Sessions started together: started one by one, each would wait for all sessions already active."""
 
 SETTLING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """On this machine; `tls` is None for plain TCP."""
+    """The server on this machine; `tls` is None for plain TCP."""
 
     port: int
     tls: ssl.SSLContext | None
 
     @property
     def url(self) -> str:
-        """Of its WebSocket."""
+        """URL of its WebSocket."""
         return f"{'ws' if self.tls is None else 'wss'}://127.0.0.1:{self.port}/"
 
 
 def server(port: str, ca: str = "") -> Server:
-    """Return the server, by the command line's last arguments."""
+    """Return the server given by the last arguments of the command line."""
     return Server(int(port), ssl.create_default_context(cafile=ca) if ca else None)
 
 
@@ -87,13 +88,13 @@ class SansIo(asyncio.Protocol):
 
 
 async def sans_io(to: Server) -> None:
-    """Begin a session of websockets' sans-I/O protocol."""
+    """Start a session of websockets' sans-I/O protocol."""
     loop = asyncio.get_running_loop()
     await loop.create_connection(lambda: SansIo(to), "127.0.0.1", to.port, ssl=to.tls)
 
 
 async def websockets_asyncio(to: Server) -> None:
-    """Begin a session of websockets' own asyncio client."""
+    """Start a session of websockets' asyncio client."""
     from websockets.asyncio.client import connect
 
     connection = await connect(to.url, ssl=to.tls, compression=None)
@@ -108,7 +109,7 @@ async def websockets_asyncio(to: Server) -> None:
 
 
 async def aiohttp_client(to: Server) -> None:
-    """Begin a session of aiohttp's client."""
+    """Start a session of aiohttp's client."""
     import aiohttp
 
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -124,7 +125,7 @@ async def aiohttp_client(to: Server) -> None:
 
 
 async def picows_client(to: Server) -> None:
-    """Begin a session of picows."""
+    """Start a session of picows."""
     import picows
 
     class Listener(picows.WSListener):  # type: ignore[misc]  # unknown where not installed
@@ -156,7 +157,7 @@ CLIENTS: dict[str, Callable[[Server], Awaitable[None]]] = {
 
 
 async def main(name: str, to: Server, sessions: int, seconds: float) -> None:
-    """Begin the sessions, let them settle, measure, and print."""
+    """Start the sessions, let them settle, measure, and print."""
     begin = CLIENTS[name]
     for first in range(0, sessions, AT_ONCE):
         await asyncio.gather(*(begin(to) for _ in range(first, min(first + AT_ONCE, sessions))))

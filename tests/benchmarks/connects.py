@@ -1,4 +1,4 @@
-"""How fast sessions connect: a whole Locust process opens many WebSockets at once, on one core."""
+"""Connect rate: a whole Locust process opens many WebSockets at once, on one core."""
 
 import json
 from collections import defaultdict
@@ -10,14 +10,14 @@ from tests.benchmarks.ours import secure
 
 
 def connects(port: int, sessions: int, ca: Path | None = None) -> dict[str, float]:
-    """Return connects a second, and the CPU of each beyond that of a process with one session.
+    """Return connects per second, and CPU per connect beyond that of a process with one session.
 
     The time runs from the first attempt to the last established, the dialect's handshake included.
 
     Args:
-        port: of the server on this machine.
-        sessions: that connect.
-        ca: certificates to trust (PEM), which makes it wss.
+        port: port of the server on this machine.
+        sessions: number of sessions.
+        ca: certificates to trust (PEM), for wss; None for ws.
     """
     arguments = () if ca is None else secure(port, ca)
     _, start_s = _connecting(port, 1, *arguments)

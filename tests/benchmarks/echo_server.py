@@ -1,13 +1,14 @@
-"""A WebSocket echo server that costs little, so that a benchmark measures its client.
+"""A WebSocket echo server with little overhead, so that a benchmark measures its client.
 
     python tests/benchmarks/echo_server.py [PORT] [--tls FILE]            prints the port it listens on
 
-The handshake is the websockets library's; whole masked frames below 64 KiB are then unmasked and sent back
-by hand. Loopback only; it ends when its standard input closes. Several may share a port, and the system
-deals connections out to them: one process may open only so many files.
+The websockets library does the handshake. Then the server itself unmasks whole masked frames below 64 KiB and
+sends them back. Loopback only. The server ends when its standard input closes. Several servers may share a
+port, because one process can open only a limited number of files; the system distributes connections among
+them.
 
-With --tls it speaks TLS 1.3 by aiofastnet: uvloop's own TLS takes twice the time, so that in a closed loop
-clients would wait for the server.
+With --tls it uses TLS 1.3 from aiofastnet: uvloop's TLS takes twice the time, so clients in a closed loop
+would wait for the server.
 """
 
 import argparse
@@ -73,7 +74,7 @@ class Echo(asyncio.Protocol):
 
 
 async def listen(port: int, tls: Path | None) -> asyncio.Server:
-    """Begin to serve."""
+    """Start serving."""
     loop = asyncio.get_running_loop()
     if tls is None:
         return await loop.create_server(Echo, "127.0.0.1", port, backlog=4096, reuse_port=True)
@@ -89,7 +90,7 @@ async def listen(port: int, tls: Path | None) -> asyncio.Server:
 
 
 def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Keep quiet about a connection without a TLS handshake: runs first look whether a server listens."""
+    """Ignore connections without a TLS handshake: a run first checks whether a server listens."""
     if context["message"] != "SSL handshake failed":
         loop.default_exception_handler(context)
 

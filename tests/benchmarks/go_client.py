@@ -1,6 +1,6 @@
-"""The bare Go client: built once per machine, left out where there is no Go compiler.
+"""The bare Go client: built once per machine, skipped without a Go compiler.
 
-Its source is in go_client/. It needs the standard library only, so building it downloads nothing.
+Its source is in go_client/. It uses only the standard library, so building it downloads nothing.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ WARMUP_S = 2
 
 def missing() -> str | None:
     """Return why the Go client cannot be measured, None if it can."""
-    return None if shutil.which("go") else "there is no 'go' on PATH"
+    return None if shutil.which("go") else "no 'go' on PATH"
 
 
 def built(cache: Path | None = None) -> Path:
     """Return the Go client's executable; builds it unless this compiler has built this source before.
 
     Args:
-        cache: the folder for it; None for one in the user's cache.
+        cache: folder for the executable; None for one in the user's cache.
     """
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loadtest-benchmarks"
     digest = hashlib.sha256(subprocess.run(["go", "version"], check=True, capture_output=True).stdout)
@@ -48,10 +48,10 @@ def measure(port: int, work: Work, *, warmup_s: float = WARMUP_S, on_core: int |
     """Measure the Go client.
 
     Args:
-        port: of the server on this machine.
-        work: that it is measured on. Messages are planned as this tool plans them.
+        port: port of the server on this machine.
+        work: the work to measure. Messages are planned as in this tool.
         warmup_s: seconds between the last connect and the measurement.
-        on_core: the core it is pinned to, which makes GOMAXPROCS 1; None for all.
+        on_core: the core to pin it to, with GOMAXPROCS 1; None for all cores.
     """
     told = subprocess.run(
         [
@@ -68,7 +68,7 @@ def measure(port: int, work: Work, *, warmup_s: float = WARMUP_S, on_core: int |
 
 
 def phases_ns(work: Work) -> list[int]:
-    """Return when each session's first message is due, as this tool plans it; nothing for a closed loop."""
+    """Return when each session's first message is due, as planned by this tool; empty for a closed loop."""
     pace = Pace(work.rate)
     phases = (pace.gap_ns(number, 0) for number in range(work.sessions))
     return [phase for phase in phases if phase is not None]

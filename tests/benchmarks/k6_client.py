@@ -1,4 +1,4 @@
-"""k6 on the same work, where its binary is on PATH."""
+"""k6 on the same work, if its binary is on PATH."""
 
 import json
 import os
@@ -26,12 +26,12 @@ _QUIET = ("--quiet", "--no-color", "--no-usage-report")
 
 def missing() -> str | None:
     """Return why k6 cannot be measured, None if it can."""
-    return None if shutil.which("k6") else "there is no 'k6' on PATH"
+    return None if shutil.which("k6") else "no 'k6' on PATH"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a run of k6 came to; times are k6's own."""
+    """Results of a k6 run; times as measured by k6."""
 
     cpu_s: float
     answered: int
@@ -50,14 +50,14 @@ def measure(port: int, work: Work) -> Seen:
 
 
 def difference(short: Told, long: Told, seconds: float) -> Seen:
-    """Return what the longer run did in those seconds; its times are those of the whole of it."""
+    """Return the results of the longer run's extra seconds; times are from the whole longer run."""
     answered = long.answered - short.answered
     cpu_us = (long.cpu_s - short.cpu_s) * 1e6 / answered
     return Seen(cpu_us, answered / seconds, long.slip_us, long.service_us)
 
 
 def script_for(version: tuple[int, int]) -> str:
-    """Return the script that this version of k6 understands."""
+    """Return the script for this version of k6."""
     script = SCRIPT.read_text(encoding="utf-8")
     return (
         script
@@ -70,7 +70,7 @@ def _version() -> tuple[int, int]:
     """Return major and minor version."""
     told = subprocess.run(["k6", "version"], check=True, capture_output=True, text=True).stdout
     found = re.search(r"\bv(\d+)\.(\d+)\.", told)
-    assert found, f"'k6 version' names no version: {told!r}"
+    assert found, f"no version in the output of 'k6 version': {told!r}"
     return int(found[1]), int(found[2])
 
 
@@ -98,7 +98,7 @@ def _run(script: Path, port: int, work: Work, seconds: int) -> Told:
 
 
 def read(summary: str, cpu_s: float) -> Told:
-    """Return what k6 printed at the end, with the CPU that it took."""
+    """Return the results that k6 printed at the end, with its CPU time."""
     figures = json.loads(summary)
     slip_ms, service_ms = figures["slip_ms"], figures["service_ms"]
     return Told(

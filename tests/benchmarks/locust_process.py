@@ -1,4 +1,4 @@
-"""A headless Locust process under measurement, and the echo server it talks to; shared by the benchmarks."""
+"""A headless Locust process to measure, and its echo server. Shared by the benchmarks."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ROOT = HERE.parent.parent
 
 
 def core(nth: int) -> int:
-    """Return the number of the n-th core that this process may use; they come round again."""
+    """Return the number of the n-th core that this process may use, modulo their count."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[nth % len(cores)]
 
@@ -31,12 +31,12 @@ def pinned(nth: int | None) -> Callable[[], None] | None:
 
 @contextmanager
 def echo_server(processes: int = 1, *, on_core: int | None = 0, tls: Path | None = None) -> Iterator[int]:
-    """Run the echo server, on the first core unless told otherwise, and yield its port.
+    """Run the echo server, by default on the first core, and yield its port.
 
     Args:
-        processes: that share the port.
-        on_core: the core they are pinned to, None for all.
-        tls: private key and certificate chain (PEM), which makes it wss.
+        processes: number of processes that share the port.
+        on_core: the core to pin them to, None for all cores.
+        tls: private key and certificate chain (PEM), for wss; None for ws.
     """
     port = 0
     secure = () if tls is None else ("--tls", str(tls))
@@ -57,28 +57,28 @@ def echo_server(processes: int = 1, *, on_core: int | None = 0, tls: Path | None
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run has done by a second of it, and what it took."""
+    """Progress of a run up to one second, and its cost."""
 
     answered: int
     at_s: float
     cpu_s: float
 
     def cost_since(self, earlier: "Progress") -> tuple[float, float]:
-        """Return the CPU of a round trip since then in µs, and the round trips a second."""
+        """Return the CPU per round trip since then in µs, and the round trips per second."""
         answered = self.answered - earlier.answered
         return (self.cpu_s - earlier.cpu_s) * 1e6 / answered, answered / (self.at_s - earlier.at_s)
 
 
 class Measured:
-    """A Locust process with echo sessions, one user of them unless told otherwise.
+    """A Locust process with echo sessions, by default of one user.
 
     Args:
-        port: of the server on this machine.
-        sessions: that each user holds.
-        arguments: more of Locust's command line; they overrule what is set here.
-        on_core: the core it is pinned to, None for all.
-        results: where its run directory goes.
-        environment: more variables of its environment.
+        port: port of the server on this machine.
+        sessions: number of sessions of each user.
+        arguments: further Locust arguments, which override the defaults set here.
+        on_core: the core to pin it to, None for all cores.
+        results: folder for its run directory.
+        environment: further environment variables.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Measured:
         )
 
     def intervals(self) -> list[dict[str, Any]]:
-        """Return the intervals that it has written."""
+        """Return the intervals written so far."""
         lines = [
             line
             for path in self.results.rglob("intervals.jsonl")
@@ -123,17 +123,17 @@ class Measured:
             if len(intervals) > known:
                 return intervals
             time.sleep(0.01)
-        raise SystemExit("the Locust run wrote no intervals: run the same command by hand to see why")
+        raise SystemExit("the Locust run wrote no intervals. Run the same command by hand to see why")
 
     def wait_until_up(self, sessions: int) -> list[dict[str, Any]]:
-        """Wait until so many sessions are up, and return the intervals."""
+        """Wait until `sessions` sessions are up, and return the intervals."""
         intervals = self.wait_for_interval(0)
         while intervals[-1]["gauges"]["sessions_up"] < sessions:
             intervals = self.wait_for_interval(len(intervals))
         return intervals
 
     def progress(self, intervals: int) -> Progress:
-        """Return how far it is once it has written so many intervals."""
+        """Return the progress once `intervals` intervals are written."""
         found = self.wait_for_interval(intervals - 1)
         cpu_s = self.cpu_s
         answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in found)
@@ -141,23 +141,23 @@ class Measured:
 
     @property
     def cpu_s(self) -> float:
-        """CPU that it has used so far, in seconds."""
+        """CPU used so far, in seconds."""
         used = self.process.cpu_times()
         return float(used.user + used.system)
 
     @property
     def resident_kib(self) -> float:
-        """Its resident memory."""
+        """Resident memory of the process."""
         return float(self.process.memory_info().rss) / 1024
 
     @property
     def run(self) -> Path:
-        """The one run directory that it has made."""
+        """The run directory that it created."""
         (manifest,) = self.results.rglob("run.json")
         return manifest.parent
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(120)

@@ -2,11 +2,10 @@
 
     python -m tests.benchmarks.log_lines [--lines 100000] [KIND …]
 
-The logs are those of a chat server with many clients: nearly all lines are ordinary, each with another
-client, session and time; one record in a hundred is a client that left badly, one in two thousand has a
-traceback.
-Lines are those that the server writes, so an entry of gcloud's, printed on twenty lines, counts as one.
-A process's start is measured apart: figures of fewer lines are scaled to a million without it.
+The logs are those of a chat server with many clients. Nearly all lines are ordinary, each with a different
+client, session and time; one record in a hundred is an abrupt disconnect, and one in two thousand has a
+traceback. Lines are counted as the server writes them, so a gcloud entry printed on twenty lines counts as
+one. Process start is measured separately: figures for fewer lines are scaled to a million without it.
 """
 
 import argparse
@@ -46,7 +45,7 @@ _RAISED = ("starlette.websockets.WebSocketDisconnect: (1006, '')", "KeyError: 't
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a server logs: the head, and the lines of a traceback under it."""
+    """A record of a server: its first line, and the lines of a traceback below it."""
 
     said: Said
     under: tuple[str, ...] = ()
@@ -56,7 +55,7 @@ Write = Callable[[Sequence[Event]], str]
 
 
 def _events(tracebacks: int = 2_000) -> Iterator[Event]:
-    """Yield what a chat server logs: one record in so many has a traceback."""
+    """Yield the records of a chat server: one in `tracebacks` has a traceback."""
     rng = random.Random(1)
     at_ms = _BEGAN_MS
     while True:
@@ -92,7 +91,7 @@ def _ordinary(rng: random.Random, number: int, session: str, address: str) -> tu
 
 
 def _of(logger: str, carrier: str = "plain", newline: str = "\n") -> Write:
-    """Return a writer of lines as a logger writes them, and a carrier wraps them."""
+    """Return a writer of lines in the format of a logger, wrapped by a carrier."""
 
     def write(events: Sequence[Event]) -> str:
         lines = [
@@ -107,7 +106,7 @@ def _of(logger: str, carrier: str = "plain", newline: str = "\n") -> Write:
 
 
 def _json(logger: str, field: str, **others: object) -> Write:
-    """Return a writer of JSON that has a traceback in a field; `others` are added to each object."""
+    """Return a writer of JSON with tracebacks in a field; `others` are added to each object."""
     rest = f", {json.dumps(others)[1:-1]}}}" if others else "}"
 
     def write(events: Sequence[Event]) -> str:
@@ -139,7 +138,7 @@ _CLOUD_RUN = {
 
 
 def _gcloud(indent: int | None, payload: Callable[[Event, str], Mapping[str, object]]) -> Write:
-    """Return a writer of Cloud Logging's entries: on one line each, or indented as gcloud prints them."""
+    """Return a writer of Cloud Logging entries, one per line, or indented as printed by gcloud."""
 
     def write(events: Sequence[Event]) -> str:
         entries = (
@@ -173,7 +172,7 @@ def _nginx_access(events: Sequence[Event]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of log: what writes it, what stands before its first line, and how rare tracebacks are."""
+    """A kind of log: its writer, the text before its first line, and the frequency of tracebacks."""
 
     write: Write
     head: str = ""
@@ -215,7 +214,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def written(kind: str, path: Path, lines: int) -> None:
-    """Write a log of so many lines of the server, rounded up to a record."""
+    """Write a log of `lines` lines of the server, rounded up to a record."""
     of = KINDS[kind]
     events = _events(of.tracebacks)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -251,7 +250,7 @@ def log_lines(_port: int = 0, *, kind: str, lines: int = MILLION) -> dict[str, f
 
     Args:
         kind: a name in KINDS.
-        lines: how many lines are judged; fewer are scaled, without the process's start.
+        lines: number of lines to judge; the CPU is scaled to a million, without process start.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "server.log"
@@ -263,7 +262,7 @@ def log_lines(_port: int = 0, *, kind: str, lines: int = MILLION) -> dict[str, f
 
 
 def main() -> None:
-    """Measure the kinds that were asked for and print their figures."""
+    """Measure the requested kinds and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.log_lines", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--lines", type=int, default=100_000)

@@ -7,14 +7,14 @@ SETTLED = 3
 
 
 def resident_kib(port: int, sessions: int) -> float:
-    """Return the resident memory of a process with so many idle sessions, in KiB."""
+    """Return the resident memory of a process with `sessions` idle sessions, in KiB."""
     with measured(port, sessions, "--ws-rate", "0") as process:
         process.wait_for_interval(len(process.wait_until_up(sessions)) + SETTLED)
         return process.resident_kib
 
 
 def memory(port: int, *numbers: int) -> dict[str, float]:
-    """Return what each session adds at these numbers of sessions, in KiB."""
+    """Return the memory that each session adds, in KiB, at these numbers of sessions."""
     one_kib = resident_kib(port, 1)
     return {"resident memory, KiB, 1 session": one_kib} | {
         f"memory a session, KiB, {sessions:,} idle sessions": (resident_kib(port, sessions) - one_kib)

@@ -1,8 +1,8 @@
-"""CPU of one message in the transport alone: plain and compressed in one run, without a socket.
+"""CPU per message in the transport alone: plain and compressed in one run, without a socket.
 
-What is sent is thrown away, and what is received was made before: texts of 200 bytes of JSON, each with
-another number. Times are those of the thread, and the least of many short measurements, so other processes on
-the machine matter little. Believe the ratios.
+Sent messages are discarded; received ones are prepared before: JSON texts of 200 bytes, each with a different
+number. Times are thread CPU, and the minimum of many short measurements, so other processes have little
+effect. Compare the ratios.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ TEXTS: Final = [
 
 
 class _Nowhere:
-    """A transport that throws away what is written."""
+    """A transport that discards what is written."""
 
     def write(self, data: bytes) -> None:
         """Do nothing."""
@@ -48,11 +48,11 @@ class _Nowhere:
 
 
 def message_cost(_port: int, *, mode: str, repeats: int) -> Mapping[str, float]:
-    """Return microseconds a message, for sending and receiving.
+    """Return microseconds per message, for sending and receiving.
 
     Args:
-        mode: `off`, `on` or `no-takeover`, as `--ws-compression` has it.
-        repeats: how many times to measure; the least counts.
+        mode: `off`, `on` or `no-takeover`, as in `--ws-compression`.
+        repeats: number of measurements; the minimum counts.
     """
     return asyncio.run(_measured(mode, repeats))
 

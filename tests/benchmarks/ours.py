@@ -26,7 +26,7 @@ def secure(port: int, ca: Path) -> tuple[str, ...]:
 
 
 def measure(port: int, work: Work) -> Seen:
-    """Measure a Locust process with this tool's sessions; times are those of its own report."""
+    """Measure a Locust process with this tool's sessions; times are from its report."""
     with measured(port, work.sessions, *arguments(port, work)) as process:
         settled = len(process.wait_until_up(work.sessions)) + SETTLING
         before, after = process.progress(settled), process.progress(settled + work.seconds)

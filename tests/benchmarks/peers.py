@@ -1,8 +1,8 @@
-"""Who is measured beside this tool, and on what: round trips in a closed loop, messages in an open one.
+"""The clients to compare with: round trips in a closed loop, messages in an open loop.
 
-Client and server are each pinned to a core of their own where there are two. A process's CPU includes
-everything: for this tool Locust, recording, and writing the run. The others record nothing, but for
-websocket-client on Locust, which tells Locust of each message, and k6.
+Client and server are pinned to separate cores if there are two. A process's CPU includes everything: for this
+tool, Locust, recording, and writing the run. The other clients record nothing, except websocket-client on
+Locust, which reports each message to Locust, and k6.
 """
 
 import importlib.util
@@ -25,12 +25,12 @@ WARMUP_S = 3
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody to measure.
+    """A client to measure.
 
     Args:
-        name: in the table.
+        name: name in the table.
         measure: takes the server's port and the work.
-        missing: returns why it cannot be measured here, None if it can.
+        missing: returns why it cannot be measured on this machine, None if it can.
         open_loop: whether it can send at planned times.
         tls: whether it can speak wss.
     """
@@ -47,7 +47,7 @@ class Client:
 
 
 def _library(name: str) -> Callable[[], str | None]:
-    """Return a function that says why a client of this library cannot be measured."""
+    """Return a function that returns why a client of this library cannot be measured."""
 
     def missing() -> str | None:
         installed = importlib.util.find_spec(name) is not None

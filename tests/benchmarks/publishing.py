@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.publishing [--seconds 3600] [--sessions 100 2000] [--profile FILE]
 
-`loadtest report` is measured as a process, with its start. What stands at the end of a Locust run is the same
-without the imports, which the run has done by then.
+`loadtest report` is measured as a process, including its start. The end of a Locust run does the same work
+without the imports, which the run has already done.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _USERS = 5
 
 
 def _of(number: int, *, seconds: int, sessions: int) -> Manifest:
-    """Return the manifest of the first run, the second, and so on; each has another revision."""
+    """Return the manifest of the first run, the second, and so on, each with a different revision."""
     usual = manifest(
         run_plan=plan(users=_USERS, sessions_per_user=sessions // _USERS, duration_s=float(seconds))
     )
@@ -44,12 +44,12 @@ def _of(number: int, *, seconds: int, sessions: int) -> Manifest:
 def publishing(
     _port: int = 0, *, sessions: int, seconds: int = HOUR_S, profile: str = ""
 ) -> dict[str, float]:
-    """Return the CPU seconds of publishing a run, by a process of its own and at the end of a run.
+    """Return the CPU seconds of publishing a run, in a separate process and at the end of a run.
 
     Args:
-        sessions: of the run; each sends a message a second, and is dropped every 20 s.
+        sessions: sessions of the run; each sends a message a second and is dropped every 20 s.
         seconds: the run's duration.
-        profile: file for cProfile's figures of the latter; empty for none.
+        profile: file for a cProfile of the end of the run; empty for none.
     """
     with TemporaryDirectory() as folder:
         results = Path(folder)

@@ -1,8 +1,9 @@
-"""What it costs to read a run of an hour, and to reduce it to what reports show.
+"""Cost of reading a run of an hour, and of reducing it to the data of the reports.
 
     python -m tests.benchmarks.reading [--seconds 3600] [--sessions 100]
 
-Prints seconds and peak memory of reading, seconds of the timeline and of series.csv, and what they came to.
+Prints CPU seconds and peak memory of reading, seconds of the timeline and of series.csv, and the results'
+sizes.
 """
 
 import argparse
@@ -22,7 +23,7 @@ _Result = TypeVar("_Result")
 
 
 def timed(what: str, do: Callable[[], _Result]) -> _Result:
-    """Do it, print how long it took and the process's peak memory so far, and return the result."""
+    """Call a function, print its CPU time and the process's peak memory so far, and return its result."""
     began = time.process_time()
     result = do()
     took_s, peak_mib = (
@@ -34,7 +35,7 @@ def timed(what: str, do: Callable[[], _Result]) -> _Result:
 
 
 def main() -> None:
-    """Write a run, read it, and print what that cost."""
+    """Write a run, read it, and print the cost."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.reading", description=__doc__)
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--sessions", type=int, default=100)

@@ -1,11 +1,11 @@
-"""From few sessions to many, in several processes: what a session and its messages cost, and what is held.
+"""Scale, from few sessions to many in several processes: the cost of sessions and their messages.
 
     python -m tests.benchmarks.scale [--sessions 100 1000 10000 60000] [--rounds 5] [--markdown]
 
-Each session sends 0.1 messages a second and is dropped every 600 s. A worker holds 15,000 sessions at most
-and has an echo server of its own, because one process may often open no more than 20,000 files; sessions
-connect from several addresses, because one has some 28,000 ports. Clients and servers share the machine's
-cores, so this shows what is held and what it costs in CPU, not what is fast.
+Each session sends 0.1 messages a second and is dropped every 600 s. A worker holds at most 15,000 sessions
+and has its own echo server, because a process can often open no more than 20,000 files. Sessions connect from
+several addresses, because one address has about 28,000 ports. Clients and servers share the machine's cores,
+so this shows how many sessions are held and their CPU cost, not speed.
 """
 
 import argparse
@@ -42,11 +42,11 @@ UP_RATIO = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long a measurement takes.
+    """Duration of a measurement.
 
     Args:
-        connects_a_second: how fast sessions are sure to come up; the warm-up is as long as that takes.
-        seconds: how long they are measured once they are up.
+        connects_a_second: connect rate that is certainly reached; it determines the length of the warm-up.
+        seconds: how long to measure once the sessions are up.
     """
 
     connects_a_second: int = 1500
@@ -57,13 +57,13 @@ USUAL = Times()
 
 
 def scale(sessions: int, one_kib: float, times: Times, workers: int | None = None) -> dict[str, float]:
-    """Hold so many sessions, in as many workers as they need, and return what that took.
+    """Hold `sessions` sessions in as many workers as needed, and return the cost.
 
     Args:
-        sessions: of all workers together.
+        sessions: number of sessions of all workers together.
         one_kib: resident memory of a process with one session.
-        times: how long that may take.
-        workers: how many; None for one for each `SESSIONS_A_WORKER`.
+        times: duration of the measurement.
+        workers: number of workers; None for one per `SESSIONS_A_WORKER` sessions.
     """
     workers = workers or math.ceil(sessions / SESSIONS_A_WORKER)
     warmup_s = 10 + math.ceil(sessions / times.connects_a_second)
@@ -133,12 +133,12 @@ def _spent(process: Measured) -> tuple[float, float, float, float]:
 
 
 def _latest_up(process: Measured) -> dict[int, int]:
-    """Return how many sessions each worker has up by its latest interval."""
+    """Return how many sessions each worker has up in its latest interval."""
     return {interval["worker"]: interval["gauges"]["sessions_up"] for interval in process.intervals()}
 
 
 def _wait_until_up(process: Measured, sessions: int, warmup_s: float) -> float:
-    """Return at which second of the run the sessions were up, the end of the warm-up if they were not."""
+    """Return the second of the run at which all sessions were up; if they never were, the warm-up's end."""
     while sum(_latest_up(process).values()) < UP_RATIO * sessions and _length_s(process) < warmup_s:
         time.sleep(0.2)
     return _length_s(process)
@@ -154,7 +154,7 @@ def _length_s(process: Measured) -> float:
 
 
 def rows(sizes: Sequence[int], rounds: int, times: Times, workers: int | None = None) -> list[Row]:
-    """Measure all sizes in turn, so many times."""
+    """Measure all sizes in turn, once per round."""
     found: list[Row] = []
     with echo_server(on_core=None) as port:
         one_kib = resident_kib(port, 1)
@@ -169,14 +169,14 @@ def main() -> None:
     """Measure, and print the median and the spread of each figure."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[100, 1000, 10_000, 60_000])
-    parser.add_argument("--workers", type=int, help="default: one for each 15,000 sessions")
+    parser.add_argument("--workers", type=int, help="default: one per 15,000 sessions")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=USUAL.seconds, help="measured, after the warm-up")
+    parser.add_argument("--seconds", type=int, default=USUAL.seconds, help="to measure after the warm-up")
     parser.add_argument(
         "--connects",
         type=int,
         default=USUAL.connects_a_second,
-        help="a second, as many as this machine makes",
+        help="connects per second of this machine",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()

@@ -8,21 +8,21 @@ from loadtest import ScriptSession, WebSocketUser
 
 
 class ScriptUser(WebSocketUser):
-    """The work of `--ws-arrivals closed`, as a script."""
+    """The same work as `--ws-arrivals closed`, as a script."""
 
     @task  # type: ignore[type-var]  # Locust's annotations know no arguments besides self
     async def ask(self, session: ScriptSession) -> Any:
-        """Ask for ever."""
+        """Send requests forever."""
         while True:
             await session.request()
 
 
 class PacedUser(WebSocketUser):
-    """The work of `--ws-rate 50`, with a task for each message."""
+    """The same work as `--ws-rate 50`, with a task for each message."""
 
     wait_time = constant_pacing(0.02)
 
     @task  # type: ignore[type-var]  # Locust's annotations know no arguments besides self
     async def ask(self, session: ScriptSession) -> Any:
-        """Ask once."""
+        """Send one request."""
         await session.request()

@@ -1,6 +1,6 @@
-"""What a script costs: CPU of a round trip that a script asks for, beside a planned one.
+"""Cost of a script: CPU per round trip of a script, compared with a planned one.
 
-Sessions send the same messages to the same server, in turn. A script may cost 5 µs a message more.
+Both send the same messages to the same server, in turn. A script may cost 5 µs more per message.
 """
 
 from tests.benchmarks.locust_process import HERE, measured

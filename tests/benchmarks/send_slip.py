@@ -1,9 +1,9 @@
-"""How late messages leave: the engine on its timerfd and on the loop's own timers, in one run.
+"""Send slip: the engine with its timerfd and with the loop's timers, in one run.
 
     python -m tests.benchmarks.send_slip [--sessions 1000] [--rate 1.0] [--seconds 10] [--rounds 2]
 
 Prints p50, p99 and maximum of the send slip (between the planned and the actual send), once all sessions are
-up. Decides no test: a busy machine shows in it, which is what it is for.
+up. No test depends on it, because it includes the load of the machine.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Does anything grow? A whole Locust process for an hour: every kind of drop, storms, restarts of the server.
+"""Soak test for growth: a whole Locust process for an hour, with all drops, storms and server restarts.
 
     python -m tests.benchmarks.soak [--minutes 60] [--sessions 100] [--restart-every 10]
 
-Each session is dropped every 4 s on average, a storm takes half of them every five minutes, and the server is
-restarted every ten. Three verdicts: the memory in use stops growing once caches have filled, open files
-return to the same level, and the books balance: every attempt, request, outage, loss and watched connection
-has exactly one outcome. All processes have a low priority and do not need a core of their own, so a soak can
-run beside other work. The suite has a form of two minutes.
+Each session is dropped every 4 s on average, a storm drops half of them every five minutes, and the server
+restarts every ten minutes. There are three verdicts: memory in use stops growing once caches have filled;
+open files return to the same level; the accounting is complete: every attempt, request, outage, loss and
+watched connection has exactly one outcome. All processes have low priority and need no dedicated core, so a
+soak can run beside other work. The test suite has a version of two minutes.
 
-Memory in use is what the process has allocated after a garbage collection (see `soaked_user`), and its growth
-the Theil-Sen slope of the least in each five samples: what is only for a moment can but add to it.
+Memory in use is the memory allocated after a garbage collection (see `soaked_user`). Its growth is the
+Theil-Sen slope of the minimum of every five samples, because temporary allocations can only add to it.
 """
 
 import argparse
@@ -61,18 +61,18 @@ PING_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a soak does.
+    """Settings of a soak.
 
     Args:
-        minutes: its length.
-        sessions: how many.
+        minutes: length of the soak.
+        sessions: number of sessions.
         restart_every_s: seconds between restarts of the server.
-        settled_s: seconds until memory is judged.
+        settled_s: seconds before memory is judged.
         drop_every_s: mean seconds between a session's drops.
         storm_every_s: seconds between storms.
-        locustfile: what is run.
+        locustfile: the locustfile to run.
         sample_every_s: seconds between two samples.
-        growth_kib: by how much memory in use may grow a minute.
+        growth_kib: allowed growth of memory in use per minute, in KiB.
     """
 
     minutes: float = 60
@@ -87,12 +87,12 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Its length in seconds."""
+        """Length in seconds."""
         return self.minutes * 60
 
     @property
     def storms(self) -> tuple[str, ...]:
-        """The options for its storms, the last of which leaves time to come back."""
+        """Options for the storms; the last storm leaves time to reconnect."""
         moments = np.arange(self.storm_every_s * 0.7, self.seconds - 10, self.storm_every_s)
         return tuple(part for at_s in moments for part in ("--ws-storm", f"50%@{at_s:g}"))
 
@@ -109,7 +109,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process at one moment since the soak began."""
+    """The process at one time since the soak began."""
 
     at_s: float
     used_kib: float
@@ -121,12 +121,12 @@ class Sample:
 
 @dataclass(slots=True)
 class Soaked:
-    """What was seen.
+    """Observations of a soak.
 
     Attributes:
         samples: in order.
-        restarts: of the server.
-        unaccounted: by item, how much has no outcome or too many; None if the run wrote no verdict.
+        restarts: restarts of the server.
+        unaccounted: by item, the number without exactly one outcome; None if the run wrote no verdict.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -136,7 +136,7 @@ class Soaked:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The verdicts, and what they rest on."""
+    """The verdicts and their evidence."""
 
     kib_per_minute: float
     error_kib_per_minute: float
@@ -148,15 +148,15 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing grows and the books balance."""
+        """Whether nothing grows and the accounting is complete."""
         return self.memory_flat and self.files_flat and self.books_balance
 
 
 def judge(soaked: Soaked, plan: Plan) -> Findings:
-    """Judge memory and open files after a time, and the books of the whole run.
+    """Judge memory and open files after the settling time, and the accounting of the whole run.
 
-    Open files swing with the sessions in outage and the half-open connections, so the lower half counts:
-    its median late in the soak is compared with its median early.
+    The number of open files varies with sessions in outage and half-open connections, so only the lower half
+    counts: its median late in the soak is compared with its median early.
     """
     settled = [sample for sample in soaked.samples if sample.at_s >= plan.settled_s]
     least = [
@@ -183,7 +183,7 @@ def judge(soaked: Soaked, plan: Plan) -> Findings:
 
 
 def soak(plan: Plan, show: Callable[[str], None] = lambda _: None) -> Soaked:
-    """Run it, and show a line a minute."""
+    """Run the soak, and show a line per minute."""
     soaked = Soaked()
     port = free_port()
     with TemporaryDirectory() as folder:
@@ -261,7 +261,7 @@ def _line(sample: Sample) -> str:
 
 
 def table(samples: Sequence[Sample]) -> str:
-    """Return the memory and open files by tenths of the soak: least in use, medians and most."""
+    """Return memory and open files for each tenth of the soak: minimum in use, medians and maxima."""
     rows = [
         f"{'minutes':>13} {'KiB in use: least':>18} {'median':>8} {'KiB resident: median':>21} {'most':>8}"
         f" {'files: median':>14} {'most':>5}"
@@ -296,7 +296,7 @@ def told(soaked: Soaked, found: Findings) -> str:
 
 
 def main() -> None:
-    """Run the soak, print what came of it, and exit with 1 if anything grew."""
+    """Run the soak, print the results, and exit with 1 unless all verdicts are ok."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--sessions", type=int, default=100)

@@ -1,10 +1,9 @@
-"""The locustfile of a soak: the main one, in a process that tells how much memory it has allocated.
+"""The locustfile of a soak: the main locustfile, in a process that reports its allocated memory.
 
-Resident memory is a poor measure of a leak. Each second's histograms are large and refer to each other in
-circles, so they stay until the next full collection, and the allocator keeps what it gets back: resident
-memory jumps by up to ten MiB within a minute in which nothing leaks. So the process itself collects its
-garbage and then asks the allocator what is in use. With PYTHONMALLOC=malloc that includes all of Python's
-objects.
+Resident memory is a poor measure of a leak. Each second's histograms are large and form reference cycles, so
+they stay until the next full collection, and the allocator keeps freed memory: resident memory jumps by up to
+10 MiB within a minute without any leak. So the process runs a garbage collection and then asks the allocator
+for the memory in use. With PYTHONMALLOC=malloc this includes all Python objects.
 """
 
 import ctypes
@@ -20,7 +19,7 @@ __all__ = ["ChatUser"]
 
 
 class _Allocated(ctypes.Structure):
-    """What mallinfo2(3) returns."""
+    """The result of mallinfo2(3)."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -32,7 +31,7 @@ class _Allocated(ctypes.Structure):
 
 
 def _write_allocated(path: Path, every_s: float) -> None:
-    """Append a line to a file from time to time: the bytes in use."""
+    """Append the bytes in use to a file from time to time."""
     mallinfo2 = ctypes.CDLL("libc.so.6").mallinfo2
     mallinfo2.restype = _Allocated
     while True:

@@ -22,12 +22,12 @@ class Row:
 
     @property
     def median(self) -> float:
-        """Of the rounds."""
+        """Median of the rounds."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> str:
-        """The least and the most of the rounds."""
+        """Minimum and maximum of the rounds."""
         return f"{_digits(min(self.values))} to {_digits(max(self.values))}"
 
 
@@ -41,7 +41,7 @@ def add(rows: list[Row], who: str, figures: Mapping[str, float]) -> None:
 
 
 def table(rows: Sequence[Row], ours: str) -> list[Line]:
-    """Return the table's cells: figure, client, median, least to most, ratio to `ours`."""
+    """Return the table's cells: figure, client, median, minimum to maximum, ratio to `ours`."""
     medians = {row.figure: row.median for row in rows if row.who == ours}
     return [
         (
@@ -56,7 +56,7 @@ def table(rows: Sequence[Row], ours: str) -> list[Line]:
 
 
 def compared(before: Sequence[Row], after: Sequence[Row]) -> list[Line]:
-    """Return the cells of a comparison, of what both tables have: medians with their spread."""
+    """Return the cells of a comparison of the rows in both tables: medians with their spread."""
     earlier = {(row.figure, row.who): row for row in before}
     return [
         (
@@ -72,7 +72,7 @@ def compared(before: Sequence[Row], after: Sequence[Row]) -> list[Line]:
 
 
 def _together(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with those of a figure together, in the order in which the figures came."""
+    """Return the rows grouped by figure, in the order of the figures' first rows."""
     order = {figure: number for number, figure in enumerate(dict.fromkeys(row.figure for row in rows))}
     return sorted(rows, key=lambda row: order[row.figure])
 
@@ -82,7 +82,7 @@ def _ratio(value: float, to: float | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, as a person writes them."""
+    """Return a number with three significant digits, without an exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -102,7 +102,7 @@ def printed(head: Line, cells: Sequence[Line], *, markdown: bool) -> str:
 
 
 def read(file: Path) -> list[Row]:
-    """Return the rows that were written to a file."""
+    """Return the rows from a file."""
     return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 

@@ -1,10 +1,10 @@
-"""A bare client that sends at planned times and times its own round trips, to compare latency with.
+"""A bare client that sends at planned times and measures its round trips, to compare latency with.
 
     python -m tests.benchmarks.timed_client PORT SESSIONS PER_SECOND WARMUP_S SECONDS [CA]
                       prints {"cpu_us": …, "per_s": …, "slip_us": [p50, p99], "service_us": [p50, p99]}
 
-websockets' sans-I/O protocol on uvloop; the arrivals and the timer are those of this tool, so that both send
-the same messages at the same times.
+It uses websockets' sans-I/O protocol on uvloop, with this tool's arrivals and timer, so that both send the
+same messages at the same times.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""A locustfile as people write it today: websocket-client, a user and greenlet a session, an event a message.
+"""A typical locustfile today: websocket-client, one user and greenlet per session, one event per message.
 
-Told by the environment: BENCHMARK_SECONDS to measure for, once all users are up and a second has passed. It
-then prints what `clients.py` prints, in a line of standard output, and quits.
+It measures for BENCHMARK_SECONDS (environment) from one second after all users are up. Then it prints the
+same line as `clients.py` on standard output, and quits.
 """
 
 import json
@@ -30,7 +30,7 @@ class WebSocketClientUser(User):
 
     @task
     def round_trip(self) -> None:
-        """Send a message, wait for its echo, and tell Locust."""
+        """Send a message, wait for its echo, and report it to Locust."""
         self.sequence += 1
         began_s = time.perf_counter()
         self.connection.send(json.dumps({"sequence": self.sequence, "text": TEXT}))

@@ -1,4 +1,4 @@
-"""What every client is measured on, and what is seen of it."""
+"""The work that every client is measured on, and the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Work:
     """Echoes of a 64-byte text.
 
     Args:
-        sessions: to hold.
-        seconds: to measure.
-        per_s: messages of all sessions a second, evenly spread: an open loop. 0 for a closed loop, in which a
-            session sends its next message when the last has come back.
-        ca: certificates to trust (PEM), which makes it wss; None for ws.
+        sessions: number of sessions to hold.
+        seconds: how long to measure.
+        per_s: messages per second of all sessions, evenly spread: an open loop. 0 for a closed loop, in which
+            a session sends its next message when the last one has come back.
+        ca: certificates to trust (PEM), for wss; None for ws.
     """
 
     sessions: int
@@ -29,24 +29,24 @@ class Work:
 
     @property
     def rate(self) -> float:
-        """Messages of a session a second, 0 for a closed loop."""
+        """Messages per second of a session, 0 for a closed loop."""
         return self.per_s / self.sessions
 
     def __str__(self) -> str:
-        """What figures are called by."""
+        """Return the work as part of the figures' names."""
         rate = f", {self.per_s:,} messages a second" if self.per_s else ""
         return f"{self.sessions:,} sessions{rate}{', wss' if self.ca else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client did, by its own account; None for times that it does not take.
+    """Results reported by a client; None for times that it does not measure.
 
     Args:
-        cpu_us: of a message with its reply, the whole process.
-        per_s: messages answered a second.
-        slip_us: how much later than planned messages left.
-        service_us: between sending a message and its reply.
+        cpu_us: CPU of the whole process per message with its reply.
+        per_s: messages answered per second.
+        slip_us: send slip.
+        service_us: time from sending a message to its reply.
     """
 
     cpu_us: float
