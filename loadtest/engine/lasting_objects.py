@@ -3,8 +3,8 @@
 A full collection looks at every object that it may have to collect, and stops the whole process meanwhile.
 While sessions are added, Python does one whenever their number has grown by a quarter: with 10,000 sessions
 that was a third of what a connect costs, and up to 0.15 s at a time. Sessions leave no cycles of references
-when they end, so there is nothing to collect, and exempted objects are freed as ever. The engine does refer to
-itself: once it has ended, all is left to the collector again.
+when they end, so there is nothing to collect, and exempted objects are freed as ever. The engine does refer
+to itself: once it has ended, all is left to the collector again.
 
 Scripts are the exception: their sessions refer to their tasks and back, and are left to the collector.
 """

@@ -804,7 +804,7 @@ async def test_wrong_authority(certificates: Certificates) -> None:
 
 
 async def test_a_handshake_that_failed_leaves_nothing_to_collect(certificates: Certificates) -> None:
-    """Else thousands of attempts hold the memory of TLS until a collection, and those exempted from it forever."""
+    """Else attempts hold the memory of TLS until a collection, and those exempted from it forever."""
 
     def streams() -> int:
         return sum(isinstance(one, TlsStream) for one in gc.get_objects())

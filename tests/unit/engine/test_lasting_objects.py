@@ -83,7 +83,7 @@ def test_several_engines_leave_the_collector_as_it_was(collections: Collections)
 
 
 def test_nothing_is_exempted_once_it_is_closed(collections: Collections) -> None:
-    """A process may make one run after the other; an engine refers to itself, so only a collection frees it."""
+    """A process may make several runs, and an engine refers to itself: only a collection frees it."""
     lasting = LastingObjects()
     collections.grow(lasting, range(100))
     lasting.close()
