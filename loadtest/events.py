@@ -237,6 +237,12 @@ class Settle(Struct, frozen=True):
     """Start the timer of the next drop: the session is established."""
 
 
+class Hasten(Struct, frozen=True):
+    """Give up in `after_s` seconds: EstablishTimedOut follows unless the session is established by then."""
+
+    after_s: float
+
+
 class Reconnect(Struct, frozen=True):
     """Wait `after_s` seconds. Followed by RetryDue.
 
@@ -263,4 +269,4 @@ class Finish(Struct, frozen=True):
     """End the session; no further action follows."""
 
 
-Action = Connect | Send | PerformDrop | Settle | Reconnect | Close | Drain | Finish
+Action = Connect | Send | PerformDrop | Settle | Hasten | Reconnect | Close | Drain | Finish

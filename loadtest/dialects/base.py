@@ -219,6 +219,8 @@ class Dialect:
             otherwise a session is established once its WebSocket is open.
         identifies: whether sessions have an identity that outlives connections; without one,
             `persistence` is not judged.
+        unresumable_drops: kinds of drops after which a sound server gives a session another identity, as the
+            application is made: the resume that follows is not judged.
         keeps_history: whether the server restores a session's messages after a reconnect.
         history_window: maximum number of messages that the server restores, the newest ones, including
             replies; None if it restores all.
@@ -240,6 +242,7 @@ class Dialect:
     ordered: ClassVar[bool] = True
     establishes: ClassVar[bool] = False
     identifies: ClassVar[bool] = False
+    unresumable_drops: ClassVar[frozenset[str]] = frozenset()
     keeps_history: ClassVar[bool] = False
     history_window: ClassVar[int | None] = None
     queues: ClassVar[bool] = True

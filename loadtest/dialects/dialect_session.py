@@ -48,6 +48,7 @@ class DialectSession:
         user: number of the Locust user that holds it, from 0.
         session_id, thread_id: ids made for the session, unique across runs.
         connection: number of the current connection, or of the next one during an outage; from 0.
+        dropped_by: kind of the drop that ended the previous connection; empty if no drop did.
         token: for the next connection attempt; set from `--ws-token` or `--ws-token-cmd` before each
             `Dialect.login`.
         headers: sent with each upgrade request, by name.
@@ -74,6 +75,7 @@ class DialectSession:
         "connection",
         "cookies",
         "data",
+        "dropped_by",
         "headers",
         "http_url",
         "identity",
@@ -102,6 +104,7 @@ class DialectSession:
         self.session_id, self.thread_id = identity.session_id, identity.thread_id
         self.http_url = http_url
         self.connection = 0
+        self.dropped_by = ""
         self.token: str | None = None
         self.headers: dict[str, str] = {}
         self.cookies: dict[str, str] = {}

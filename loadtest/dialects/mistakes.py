@@ -75,6 +75,10 @@ def _are_codes(value: object) -> bool:
     return isinstance(value, set | frozenset) and all(isinstance(code, int) for code in value)
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, set | frozenset) and all(isinstance(name, str) for name in value)
+
+
 def _are_texts(value: object) -> bool:
     return isinstance(value, tuple | list) and all(isinstance(text, str) for text in value)
 
@@ -89,6 +93,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "history_window": (_is_amount, "None or a number above 0"),
     "pushes_per_s": (_is_amount, "None or a number above 0"),
     "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
+    "unresumable_drops": (_are_names, 'a set of kinds of drops, such as frozenset({"half_open"})'),
     "subprotocols": (_are_texts, 'a tuple of strings, such as ("chat",)'),
     "path": (_is_path, "a path that begins with a slash"),
 }

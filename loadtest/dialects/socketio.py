@@ -91,6 +91,9 @@ class SocketIo(Dialect):
     default_path = "/socket.io/"
     establishes = pushes = True
     ordered = False
+    unresumable_drops = frozenset({"half_open", "bad_message"})
+    """A session is kept for recovery once the server has noticed that its connection is gone, and not if it
+    closes the connection itself because of what it cannot parse (socket.io, RECOVERABLE_DISCONNECT_REASONS)."""
 
     event = "message"
     data = '{"text": "$text"}'
@@ -191,8 +194,7 @@ class SocketIo(Dialect):
     def _connect(self, session: DialectSession) -> str:
         has_auth = bool(self.auth_field and session.token)
         auth: dict[str, Any] = {self.auth_field: session.token} if has_auth else {}
-        if "offset" in session.memory:  # without any the server recovers nothing
-            auth |= {"pid": session.memory["pid"], "offset": session.memory["offset"]}
+        auth = {name: session.memory[name] for name in ("pid", "offset") if name in session.memory} | auth
         encoded: str = self._packet_class(Kind.CONNECT, auth or None, self.namespace).encode()
         return f"4{encoded}"
 
@@ -317,12 +319,14 @@ class SocketIo(Dialect):
         if not isinstance(said.get("pid"), str):
             resumed = memory.setdefault("first_sid", sid) != sid
             return Established(session_id=f"{sid} ({_NO_RECOVERY})" if resumed else sid)
-        before, could_recover = memory.get("sid"), "offset" in memory
-        memory["sid"], memory["pid"] = sid, said.get("pid")
+        before, could_recover = memory.get("sid"), memory.get("has_offset")
+        memory["sid"], memory["pid"] = sid, said["pid"]
         if before == sid:
             return Established(session_id=memory["first_sid"])
-        memory.pop("offset", None)  # it belongs to the state that was not recovered
-        if before is not None and not could_recover:
+        memory["has_offset"] = False  # an offset that is left belongs to the state that was not recovered
+        if session.dropped_by in self.unresumable_drops:
+            memory["first_sid"] = sid
+        elif before is not None and not could_recover:
             return Established()
         memory.setdefault("first_sid", sid)
         return Established(session_id=sid)
@@ -334,7 +338,7 @@ class SocketIo(Dialect):
         if number is not None:
             found.append(Send(f"43{self._prefix}{number}[]"))
         if session.memory.get("pid") and arguments and isinstance(arguments[-1], str):
-            session.memory["offset"] = arguments[-1]
+            session.memory["offset"], session.memory["has_offset"] = arguments[-1], True
         if self._acknowledged or name != self.reply:
             return [*found, self._pushed(arguments)]
         text = marked_text(session, arguments)

@@ -34,6 +34,7 @@ from loadtest.events import (
     EstablishTimedOut,
     Event,
     Finish,
+    Hasten,
     HeartbeatDue,
     Lost,
     Opened,
@@ -344,6 +345,9 @@ class Link:
         if drop is not None:
             self._later(drop.after_s, What.DROP, drop)
 
+    def _hasten(self, action: Hasten) -> None:
+        self._later(action.after_s, What.GIVE_UP)
+
     def _perform_drop(self, action: PerformDrop) -> None:
         assert self._connection is not None  # only a connected session is dropped
         self._drops += 1
@@ -416,6 +420,7 @@ class Link:
 _PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
     Connect: Link._connect,
     Settle: Link._settle,
+    Hasten: Link._hasten,
     PerformDrop: Link._perform_drop,
     Reconnect: Link._reconnect,
     Close: Link._close,

@@ -87,6 +87,7 @@ COUNT_WORDS: Final = {
     "reconnect.overdue": "of these after three failed attempts or more",
     "stability.barred": "not allowed to reconnect",
     "persistence.checked": "resumes checked",
+    "persistence.unjudged": "resumes not judged, for their kind of drop",
     "persistence.identity_changed": "came back as another session",
     "persistence.histories": "histories compared",
     "persistence.history_missing": "without a history",

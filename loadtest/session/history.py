@@ -76,7 +76,12 @@ class History:
 
     def resumed_as(self, said: Established, now_ns: int) -> None:
         """Compare the identity of a resumed session, if the server sends it again."""
-        if self._dialect.identifies and self._compare_identity(said, now_ns, "resumed into another session"):
+        if not self._dialect.identifies:
+            return
+        if self._about.dropped_by in self._dialect.unresumable_drops:
+            self._known_as = self._merged(said, self._known_as or Established())
+            self._recorder.counts["persistence.unjudged"] += 1
+        elif self._compare_identity(said, now_ns, "resumed into another session"):
             self._recorder.counts["persistence.checked"] += 1
 
     def said_again(self, said: Established, now_ns: int) -> None:
@@ -92,12 +97,17 @@ class History:
         known = self._known_as or Established()
         pairs = [(getattr(known, name), getattr(said, name)) for name in _IDS]
         both = [(first, now) for first, now in pairs if first is not None and now is not None]
-        merged = [now if first is None else first for first, now in pairs]
-        self._known_as = Established(**dict(zip(_IDS, merged, strict=True)))
+        self._known_as = self._merged(known, said)
         if any(first != now for first, now in both):
             self._recorder.counts["persistence.identity_changed"] += 1
             self._error(error, now_ns, f"{said} instead of {known}")
         return bool(both)
+
+    @staticmethod
+    def _merged(first: Established, second: Established) -> Established:
+        """Return the first identity, with those of the second's ids that it lacks."""
+        ids = ((getattr(first, name), getattr(second, name)) for name in _IDS)
+        return Established(**dict(zip(_IDS, (b if a is None else a for a, b in ids), strict=True)))
 
     def opened(self) -> None:
         """Begin a connection: the server should restore what it acknowledged."""

@@ -28,7 +28,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.errors import DialectMistake, FieldMistake, Flooded, IllegalStep, LoadtestError
 from loadtest.events import Action, Data, Event
 from loadtest.session.proof import Proof
-from loadtest.session.reconnecting import WORKING, Attempts
+from loadtest.session.reconnecting import REFUSED_S, WORKING, Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.session_config import SessionConfig
@@ -39,7 +39,6 @@ Actions = Sequence[Action]
 
 AFTERMATH_NS = 2 * NS_PER_S
 """How long a connection's end still belongs to a drop that was to keep it: it may be read only afterwards."""
-
 
 class Session:
     """One client's session. Pass events to `handle` and carry out the returned actions in order."""
@@ -64,7 +63,7 @@ class Session:
         self.state = State.NEW
         self._dialect = config.dialect
         self._recorder = recorder
-        self._attempts = Attempts(about.identity, config, recorder)
+        self._attempts = Attempts(about, config, recorder)
         self._traffic = self._new_traffic(about, config, recorder)
         self._proof = Proof(self._attempts, self._traffic)
         self._steps = _TABLE[State.NEW]
@@ -130,9 +129,8 @@ class Session:
         self._was_open = True
         self._enter(State.ESTABLISHING)
         greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
-        if self._dialect.establishes:
-            return greeting
-        return [*greeting, *self._establish(Established(), now_ns)]
+        waits = self._dialect.establishes
+        return greeting if waits else [*greeting, *self._establish(Established(), now_ns)]
 
     def _say(self, data: Data) -> events.Send:
         """Send a message outside the ledger."""
@@ -146,6 +144,11 @@ class Session:
         detail = "the WebSocket opened, but the application did not establish the session"
         delay_s = self._failed("establish_timeout", detail, now_ns)
         return (events.Close(events.NORMAL_CLOSURE), *self._wait_or_end(delay_s))
+
+    def _on_received_establishing(self, event: events.Received, now_ns: int) -> Actions:
+        known, actions = self._traffic.refusal, self._on_received(event, now_ns)
+        final = self.state is State.ESTABLISHING and not actions  # else it is a challenge, and was answered
+        return (events.Hasten(REFUSED_S),) if self._traffic.refusal and not known and final else actions
 
     def _on_lost_establishing(self, event: events.Lost, now_ns: int) -> Actions:
         return self._wait_or_end(self._failed(f"closed_{event.cause}", event.reason, now_ns, code=event.code))
@@ -374,8 +377,12 @@ class Session:
 
 _Step = Callable[[Session, Any, int], Actions]
 
-_IDLE: dict[type, _Step] = {events.HeartbeatDue: Session._ignore, events.Swept: Session._ignore}
-"""What a session without a working connection ignores."""
+_IDLE: dict[type, _Step] = {
+    events.Due: Session._on_due_disconnected,
+    events.Stopped: Session._on_stopped,
+    **dict.fromkeys((events.HeartbeatDue, events.Swept), Session._ignore),
+}
+"""What comes to a session without a working connection, too."""
 
 _TABLE: dict[State, dict[type, _Step]] = {
     State.NEW: {
@@ -386,15 +393,12 @@ _TABLE: dict[State, dict[type, _Step]] = {
         events.TokenAwaited: Session._on_token_awaited,
         events.Opened: Session._on_opened,
         events.Refused: Session._on_refused,
-        events.Due: Session._on_due_disconnected,
         **_IDLE,
-        events.Stopped: Session._on_stopped,
     },
     State.ESTABLISHING: {
-        events.Received: Session._on_received,
+        events.Received: Session._on_received_establishing,
         events.Lost: Session._on_lost_establishing,
         events.EstablishTimedOut: Session._on_establish_timed_out,
-        events.Due: Session._on_due_disconnected,
         **_IDLE,
         events.Stopped: Session._on_stopped_establishing,
     },
@@ -427,17 +431,13 @@ _TABLE: dict[State, dict[type, _Step]] = {
     },
     State.DROPPING: {
         events.Received: Session._on_received_dropping,
-        events.Due: Session._on_due_disconnected,
         events.Detected: Session._on_detected,
         events.Lost: Session._on_detected,
         **_IDLE,
-        events.Stopped: Session._on_stopped,
     },
     State.WAITING: {
         events.RetryDue: Session._on_attempt,
-        events.Due: Session._on_due_disconnected,
         **_IDLE,
-        events.Stopped: Session._on_stopped,
     },
     State.DRAINING: {
         events.Received: Session._on_received_draining,

@@ -25,8 +25,9 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from loadtest.dialects.base import Established
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import disconnects
-from loadtest.events import Drop, Identity, Lost, Phases, Refused
+from loadtest.events import Drop, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Reset
 from loadtest.session.session_config import LOGIN_REFUSED, SessionConfig
@@ -36,6 +37,9 @@ WORKING = "working"
 
 NAMED = "named"
 """The event of a session that was up already when the server said an id of it for the first time."""
+
+REFUSED_S = 1.0
+"""How long a server that has refused the login may take to close, with its code, or to let the session in."""
 
 _TOKEN_REJECTED = frozenset({"auth_required", "http_401"})
 """Causes of failed attempts that another token mends."""
@@ -72,6 +76,7 @@ class Attempts:
     """
 
     __slots__ = (
+        "_about",
         "_awaits_token",
         "_backoff",
         "_began_ns",
@@ -93,10 +98,11 @@ class Attempts:
         "token_rejected",
     )
 
-    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
+    def __init__(self, about: DialectSession, config: SessionConfig, recorder: Recorder) -> None:
         self.outage: Outage | None = None
         self.token_rejected = False
-        self._identity = identity
+        self._about = about
+        self._identity = about.identity
         self._backoff = config.backoff
         self._forbidding = config.forbidding_codes
         self._renews_token = config.renews_token
@@ -111,7 +117,7 @@ class Attempts:
         self._opened_ns = self._established_ns = 0
         self._phases = Phases()
         self._said = Established()  # what the server said of the session last
-        self._known_as = identity.session_id  # the id that was recorded last
+        self._known_as = about.session_id  # the id that was recorded last
 
     @property
     def item(self) -> str:
@@ -228,7 +234,7 @@ class Attempts:
         self.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
         self._recorder.counts[f"drops.{drop.kind}"] += 1
         if disconnects(drop.kind):
-            self.interrupted(now_ns)
+            self.interrupted(now_ns, drop.kind)
 
     def lost(self, lost: Lost, now_ns: int, *, explained: bool, refusal: str = "") -> bool:
         """Record that an established connection has ended without the client ending it.
@@ -294,6 +300,7 @@ class Attempts:
 
     def lost_early(self) -> None:
         """Handle a connection lost before the session had worked; `failed` records it."""
+        self._about.dropped_by = ""
         if self.outage is not None:
             self._recorder.outages_open += 1
 
@@ -347,8 +354,9 @@ class Attempts:
 
     # Outages.
 
-    def interrupted(self, now_ns: int) -> None:
-        """Begin an outage: the connection was dropped or lost."""
+    def interrupted(self, now_ns: int, dropped_by: str = "") -> None:
+        """Begin an outage: the connection was dropped, by a drop of this kind, or lost."""
+        self._about.dropped_by = dropped_by
         self.outage = Outage(began_ns=now_ns, detected_ns=now_ns)
         self._starts += 1
         self._recorder.outages_open += 1

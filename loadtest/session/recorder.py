@@ -162,6 +162,7 @@ COUNTS: Final = {
     "reconnect.overdue": "outages with three failed attempts or more when the run ended",
     "stability.barred": "sessions that lost their connection with a close code that forbids reconnecting",
     "persistence.checked": "resumes whose identity was compared",
+    "persistence.unjudged": "resumes after drops that the dialect's server cannot resume from: not compared",
     "persistence.identity_changed": "resumes that became another session",
     "persistence.histories": "resumes whose restored history was compared",
     "persistence.history_missing": "resumes that should have restored a history and restored none",

@@ -38,6 +38,11 @@ def judge(run: RunData, baseline: RunData | None = None) -> Item[PersistenceEvid
         baseline: the run to compare with, if any: a server that kept a history must still keep one.
     """
     verdict, summary = _ruling(run, baseline)
+    if unjudged := run.count("persistence.unjudged"):
+        summary += (
+            f"; {text.counted(unjudged, 'resume')} not judged: after some kinds of drops this server cannot "
+            "know the session again"
+        )
     return Item(
         item="persistence",
         verdict=verdict,

@@ -35,6 +35,14 @@ class TestNode:
         assert finished.counts["messaging.pushes"] >= 20
         assert finished.manifest["plan"]["dialect_options"]["recovery"] == "on"
 
+    def test_drops_that_the_server_has_not_noticed(self, tmp_path: Path) -> None:
+        """Nothing is recovered after them: their resumes are counted apart, and are not held against it."""
+        drops = ("--ws-drops", "half_open=1,close=2,fin=2,reset=2", "--ws-sessions", "20")
+        with bundled_server("socketio.mjs") as url:
+            finished = run_bundled("socketio", url, tmp_path, *TOKEN, *drops, options=RECOVERY, seconds=8)
+        assert finished.rulings["persistence"] == "PASS", finished.output
+        assert finished.evidence("persistence")["counts"]["unjudged"] >= 1
+
     def test_forgotten_sessions(self, tmp_path: Path) -> None:
         """A session that is not recovered comes back as another one."""
         summary, errors = failed(self._run("state_forgotten", tmp_path, RECOVERY), "persistence")

@@ -30,6 +30,7 @@ from loadtest.events import (
     Due,
     Event,
     Finish,
+    Hasten,
     HeartbeatDue,
     Identity,
     Lost,
@@ -301,7 +302,7 @@ class Link:
             case Send(data):
                 assert self.connected, "a message needs a connection"
                 self.inbox += self.server.answer(self.identity, data)
-            case PerformDrop() | Drain():
+            case PerformDrop() | Drain() | Hasten():
                 assert self.connected
             case Settle():
                 assert self.connected

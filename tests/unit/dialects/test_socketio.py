@@ -267,6 +267,28 @@ class TestTheSession:
         assert read(dialect, '40{"sid":"s1","pid":"p1"}', session) == [Established(session_id="s1")]
         assert read(dialect, '40{"sid":"s2","pid":"p2"}', session) == [Established(session_id="s2")]
 
+    def test_the_pid_of_each_connection(self) -> None:
+        """As socket.io-client does: the latest `pid`, the last offset that came, on whatever connection."""
+        dialect, session = made("recovery=on"), dialect_session()
+        read(dialect, '40{"sid":"s1","pid":"p1"}', session)
+        read(dialect, '42["news","o1"]', session)
+        read(dialect, '40{"sid":"s2","pid":"p2"}', session)
+        assert read(dialect, "0{}", session) == [Send('40{"pid":"p2","offset":"o1"}')]
+        read(dialect, '42["news","o2"]', session)
+        assert read(dialect, "0{}", session) == [Send('40{"pid":"p2","offset":"o2"}')]
+
+    @pytest.mark.parametrize("kind", ["half_open", "bad_message"])
+    def test_a_drop_after_which_nothing_is_recovered(self, kind: str) -> None:
+        """The session is another one from then on, by its own id; another drop brings that one back."""
+        dialect, session = made("recovery=on"), dialect_session()
+        assert kind in dialect.unresumable_drops
+        read(dialect, '40{"sid":"s1","pid":"p1"}', session)
+        read(dialect, '42["news","o1"]', session)
+        session.dropped_by = kind
+        assert read(dialect, '40{"sid":"s2","pid":"p2"}', session) == [Established(session_id="s2")]
+        session.dropped_by = "close"
+        assert read(dialect, '40{"sid":"s2","pid":"p2"}', session) == [Established(session_id="s2")]
+
     def test_a_server_without_recovery(self) -> None:
         """A resume whose packet has no `pid` is that of another session, and says why."""
         dialect, session = made("recovery=on"), dialect_session()
@@ -279,7 +301,7 @@ class TestTheSession:
         """A session that has received no event is never recovered; once it can be, it must be."""
         dialect, session = made("recovery=on"), dialect_session()
         read(dialect, '40{"sid":"s1","pid":"p1"}', session)
-        assert read(dialect, "0{}", session) == [Send("40")]
+        assert read(dialect, "0{}", session) == [Send('40{"pid":"p1"}')]
         assert read(dialect, '40{"sid":"s2","pid":"p2"}', session) == [Established()]
         read(dialect, '42["news","o1"]', session)
         assert read(dialect, '40{"sid":"s2","pid":"p2"}', session) == [Established(session_id="s1")]

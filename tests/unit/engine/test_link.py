@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from loadtest.dialects.base import Dialect
+from loadtest.dialects.base import AuthRequired
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
@@ -430,3 +431,15 @@ def test_the_token_is_rejected_before_the_wait() -> None:
     world.pass_s(2)
     world.open_next()
     assert len(world.rejected) == 1
+
+
+def test_a_refusal_is_not_waited_out() -> None:
+    """A second after the words of a server that leaves the socket open, and not after the whole timeout."""
+    dialect = type("Refused", (Echo,), {"establishes": True, "read": lambda *_: AuthRequired("who are you?")})()
+    world = World(config=session_config(dialect=dialect)).start()
+    world.link.received("no")
+    world.pass_s(0.9)
+    assert world.link.session.state is State.ESTABLISHING
+    world.pass_s(0.2)
+    assert world.link.session.state is State.WAITING
+    assert "close" in world.connection.calls

@@ -14,6 +14,7 @@ from loadtest.events import (
     Drained,
     EstablishTimedOut,
     Event,
+    Hasten,
     Reconnect,
     Send,
     Started,
@@ -21,7 +22,7 @@ from loadtest.events import (
     TokenAwaited,
 )
 from loadtest.session.machine import AFTERMATH_NS
-from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
+from loadtest.session.reconnecting import OVERDUE_ATTEMPTS, REFUSED_S
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
@@ -232,6 +233,16 @@ class TestConnecting:
         link.hear_these([frame("ws:auth_required", reason="token expired")]).lose(4401, "Unauthorized")
         assert link.finished
         assert link.errors("connect") == {"established: auth_required": "token expired"}
+
+    def test_refused_token_ends_the_attempt_soon(self) -> None:
+        """A server that leaves the socket open does not make the session wait for the timeout: once is told."""
+        link = link_in(State.ESTABLISHING)
+        refusal = frame("ws:auth_required", reason="token expired")
+        link.hear_these([refusal, refusal])
+        assert link.asked.count(Hasten(REFUSED_S)) == 1
+        assert link.session.state is State.ESTABLISHING
+        link.hear_these([frame("ws:session_established", session_id="session-0", thread_id="thread-0")])
+        assert link.session.state is State.PROVING
 
     @pytest.mark.parametrize("end", [EstablishTimedOut(), Stopped()])
     def test_refused_token_on_a_connection_that_stays_open(self, end: EstablishTimedOut | Stopped) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.dialects.base import (
+    AuthRequired,
     MAX_RECORDS,
     Dialect,
     Established,
@@ -21,7 +22,7 @@ from loadtest.dialects.calls import HOPELESS_READS
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import DialectMistake, Flooded
-from loadtest.events import Data, Received, Send
+from loadtest.events import Data, Hasten, Received, Send, Started
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.state import TALKING, State
@@ -125,6 +126,21 @@ class TestSend:
             hear(chat(Send(data)))
 
 
+class TestRefusals:
+    """A rejected login, and a challenge that looks like one."""
+
+    def test_a_challenge_is_answered(self) -> None:
+        """A dialect that answers what it reads as a rejection waits as long as for any login."""
+        dialect = Announced([AuthRequired("log in first"), Send("login")])
+        link = Link(session_config(dialect=dialect), server=SilentServer())
+        link.tell(Started())
+        hear(link.open())
+        assert sent(link) == ["login"]
+        assert not any(isinstance(action, Hasten) for action in link.asked)
+        dialect.says = Established(session_id="s")
+        assert hear(link).session.state is State.PROVING
+
+
 class TestIdentity:
     """Who a session is to its server."""
 
@@ -173,6 +189,37 @@ class TestIdentity:
         link.session._dialect.says = Established(session_id="s")  # type: ignore[attr-defined]  # ours
         hear(link.lose().retry().open())
         assert link.counted("persistence") == {"checked": 1, "identity_changed": 1}
+
+    def test_a_drop_that_leaves_no_way_to_know_the_session(self) -> None:
+        """The resume that follows is counted, not judged; later ones are compared with what it brought."""
+
+        class Unnoticed(Announced):
+            unresumable_drops = frozenset({"half_open"})
+
+        dialect = Unnoticed(Established(session_id="a"))
+        link = hear(Link(session_config(dialect=dialect), server=SilentServer()).start()).last()
+        dialect.says = Established(session_id="b")
+        link.drop("half_open").detect().retry().refuse()
+        hear(link.retry().open()).last()
+        assert link.counted("persistence") == {"unjudged": 1}
+        hear(link.drop("fin").detect().retry().open()).last()
+        assert link.counted("persistence") == {"unjudged": 1, "checked": 1}
+        dialect.says = Established(session_id="c")
+        hear(link.lose().retry().open())
+        assert link.counted("persistence") == {"unjudged": 1, "checked": 2, "identity_changed": 1}
+
+    def test_a_connection_lost_early_ends_what_a_drop_explains(self) -> None:
+        """The server has noticed the end of the connection after the drop, so it must know the session."""
+
+        class Unnoticed(Announced):
+            unresumable_drops = frozenset({"half_open"})
+
+        dialect = Unnoticed(Established(session_id="a"))
+        link = hear(Link(session_config(dialect=dialect), server=SilentServer()).start()).last()
+        hear(link.drop("half_open").detect().retry().open())
+        dialect.says = Established(session_id="b")
+        hear(link.lose().retry().open())
+        assert link.counted("persistence") == {"unjudged": 1, "checked": 1, "identity_changed": 1}
 
     def test_without_identity(self) -> None:
         """Where sessions have no identity, none is compared."""

@@ -11,7 +11,7 @@ from loadtest.events import Started, TokenAwaited
 from loadtest.session.reconnecting import MAX_ID_LENGTH, Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
-from tests.support.fake_link import Link, identity, lost, session_config
+from tests.support.fake_link import Link, dialect_session, lost, session_config
 
 
 def test_retry_after_is_obeyed_and_counted() -> None:
@@ -91,7 +91,7 @@ def test_an_id_given_before_the_connection_was_lost_is_recorded() -> None:
 def test_the_server_says_that_it_gave_another_id(asked_id: str | None, reassigned: bool) -> None:
     """Where it says which one it was asked for, and that is another."""
     recorder = Recorder()
-    attempts = Attempts(identity(), session_config(), recorder)
+    attempts = Attempts(dialect_session(), session_config(), recorder)
     attempts.begin(0)
     attempts.established(1, Established(session_id="x", asked_id=asked_id))
     attempts.worked()

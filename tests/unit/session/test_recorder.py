@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.dialects.base import Push, Reply
+from loadtest.dialects.emergence import Emergence
 from loadtest.events import Due, EstablishTimedOut, Started
 from loadtest.session import machine, pushes, reconnecting, traffic
 from loadtest.session.ledger import Outcome
@@ -190,6 +191,8 @@ def tour(recorder: Recorder) -> None:
     broken.server.faults = {0: "break_off"}
     broken.send().hear().sweep(6 * NS_PER_S)
     wrong_histories(Link(recorder=recorder).start().send(3).hear())
+    unresumable = type("Unresumable", (Emergence,), {"unresumable_drops": frozenset({"reset"})})()
+    Link(session_config(dialect=unresumable), recorder=recorder).start().drop("reset").detect().resume()
     ways_to_end(recorder)
     Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).drop().hear_these(["junk"])
     missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")

@@ -103,6 +103,13 @@ def test_replies_again_before_any_resume_was_checked() -> None:
     assert told("persistence", again) == "7 replies were delivered again"
 
 
+def test_resumes_that_no_server_could_have_kept_are_told() -> None:
+    """They are no reason to fail, and are not hidden either."""
+    run = sound({"persistence.unjudged": 3})
+    assert ruling("persistence", run) is Ruling.PASS
+    assert "; 3 resumes not judged: after some kinds of drops" in told("persistence", run)
+
+
 def test_few_resumes_without_a_history_are_inconclusive() -> None:
     """Under ten checked resumes it cannot be told whether the server keeps a history."""
     few = {**NONE_RESTORED, "persistence.checked": 9, "persistence.history_missing": 9}
