@@ -221,6 +221,9 @@ class Dialect:
         keeps_history: whether the server restores a session's messages after a reconnect.
         history_window: how many messages the server restores at most, the newest ones, replies among them;
             None if it restores all.
+        shares_history: whether the history also holds messages of other sessions, as a room's does: then a
+            full window may have no room for the session's own. None: if pushes without text, or with a text
+            that is not the session's, were received.
         queues: whether clients of this application send messages that fall due in an outage afterwards;
             otherwise those are missed.
         pushes: whether the server sends messages on its own.
@@ -241,6 +244,7 @@ class Dialect:
     identifies: ClassVar[bool] = False
     keeps_history: ClassVar[bool] = False
     history_window: ClassVar[int | None] = None
+    shares_history: ClassVar[bool | None] = None
     queues: ClassVar[bool] = True
     pushes: ClassVar[bool] = False
     pushes_per_s: ClassVar[float | None] = None

@@ -81,6 +81,7 @@ class Restoration(Struct, frozen=True, kw_only=True):
     """Comparison of the restored history with the acknowledged requests.
 
     Args:
+        full: whether it filled the server's window.
         acknowledged: requests that the history had to hold.
         missing: those that it does not hold.
         repeated: requests that it holds more than once.
@@ -90,6 +91,7 @@ class Restoration(Struct, frozen=True, kw_only=True):
         first_reordered: the first request that stands after a later one, and that later one.
     """
 
+    full: bool
     acknowledged: int
     missing: int
     repeated: int
@@ -338,29 +340,41 @@ class Ledger:
         return min(sorted(known)[-number:], default=0) if number else before
 
     def restored(
-        self, sequences: Sequence[int], count: int | None, window: int | None, *, others: int = 0
-    ) -> Restoration:
+        self, sequences: Sequence[int], count: int | None, window: int | None, *, others: int | None = 0
+    ) -> Restoration | None:
         """Compare a restored history with the acknowledged requests of earlier connections.
 
         A full window excuses requests that are older than the oldest in it, unless it had room for them: a
-        request takes two places, itself and its reply, or one where only requests are restored.
+        request takes two places, itself and its reply, or one where only requests are restored. Whether it
+        had room is unknown where sessions share a history: messages may have come while this one was away.
 
         Args:
             sequences: requests in the restored history, in its order.
             count: number of messages in it, None if there are no others than these requests.
             window: how many messages the server restores at most, the newest ones; None if it restores all.
-            others: how many messages besides requests and replies the server may have kept.
+            others: how many messages besides requests and replies the server may have kept; None if other
+                sessions' are among them, however many.
+
+        Returns:
+            What was found; None if nothing can be, as other sessions' messages fill the window.
         """
         present = set(sequences)
         length = len(sequences) if count is None else count
-        first = 0
+        first, full = 0, False
         if window is not None and length >= window:
-            room_for = max(0, window - others) // (1 if count is None else 2)
-            first = min(min(present, default=0), self._oldest_of_newest(room_for, present))
+            full = True
+            if others is None:
+                first = min((one for one in present if one < self._answered_before), default=-1)
+                if first < 0:
+                    return None
+            else:
+                room_for = max(0, window - others) // (1 if count is None else 2)
+                first = min(min(present, default=0), self._oldest_of_newest(room_for, present))
         expected = list(self.acknowledged.within(first, self._answered_before))
         missing = [sequence for sequence in expected if sequence not in present]
         behind = _behind(dict.fromkeys(sequences))
         return Restoration(
+            full=full,
             acknowledged=len(expected),
             missing=len(missing),
             repeated=len(sequences) - len(present),
