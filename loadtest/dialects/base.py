@@ -224,6 +224,8 @@ class Dialect:
         keeps_history: whether the server restores a session's messages after a reconnect.
         history_window: maximum number of messages that the server restores, the newest ones, including
             replies; None if it restores all.
+        shares_history: whether the history also holds messages of other sessions, as a room's does: then a
+            full window may have no room for the session's own. None: true if pushes of others were received.
         queues: whether clients of this application send messages that fall due in an outage after it;
             otherwise these messages are skipped.
         pushes: whether the server sends messages on its own.
@@ -245,6 +247,7 @@ class Dialect:
     unresumable_drops: ClassVar[frozenset[str]] = frozenset()
     keeps_history: ClassVar[bool] = False
     history_window: ClassVar[int | None] = None
+    shares_history: ClassVar[bool | None] = None
     queues: ClassVar[bool] = True
     pushes: ClassVar[bool] = False
     pushes_per_s: ClassVar[float | None] = None

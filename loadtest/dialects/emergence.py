@@ -111,6 +111,7 @@ class Emergence(Dialect):
     identifies = True
     keeps_history = True
     history_window = 200
+    shares_history = False
     queues = True
     pushes = True
     forbidding_close_codes = frozenset({1008, 4401, 4408})

@@ -71,6 +71,10 @@ def _is_amount(value: object) -> bool:
     return value is None or (is_number and 0 < value < math.inf)  # type: ignore[operator]  # a number
 
 
+def _is_answer(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
 def _are_codes(value: object) -> bool:
     return isinstance(value, set | frozenset) and all(isinstance(code, int) for code in value)
 
@@ -91,6 +95,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "heartbeat_s": (_is_amount, "None or a number above 0"),
     "cleanup_s": (_is_amount, "None or a number above 0"),
     "history_window": (_is_amount, "None or a number above 0"),
+    "shares_history": (_is_answer, "True, False or None"),
     "pushes_per_s": (_is_amount, "None or a number above 0"),
     "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
     "unresumable_drops": (_are_names, 'a set of kinds of drops, such as frozenset({"half_open"})'),

@@ -9,7 +9,13 @@ from loadtest import text
 from loadtest.ruling import Ruling
 from loadtest.verdict.connect import ID_OF_ANOTHER
 from loadtest.verdict.drill_rules import turns_away
-from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence, ReconnectEvidence
+from loadtest.verdict.evidence import (
+    CleanupEvidence,
+    ConnectEvidence,
+    MessagingEvidence,
+    PersistenceEvidence,
+    ReconnectEvidence,
+)
 from loadtest.verdict.items import AnyItem
 from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.log_summary import MAX_UNREAD_RATIO, MIN_COVERED_RATIO, MIN_DROPS
@@ -33,6 +39,22 @@ _LEAK = (
     "account that they share, give each session its own (--ws-data), or leave session_id out of Established"
 )
 
+_OWN_TEXTS = (
+    "if sessions share a room, pass only the session's own texts, and the number of all messages: "
+    "Restored(texts=own, count=len(all)), with shares_history = True (in a template: shared = true in "
+    "[history])"
+)
+
+_SHARES_HISTORY = (
+    "if sessions share a history, as in a room, set shares_history = True in the dialect (in a template: "
+    "shared = true in [history]); if not, look up the first session in the server's store"
+)
+
+_OWN_PUSHES = (
+    "if sessions share a room, leave text out of Push (in a template: out of [push]), as the texts of others "
+    "are right there; if not, find the first error's session and time in the server's log"
+)
+
 _LEFT_OPEN = "look for the first session in the server's log: "
 
 
@@ -43,6 +65,8 @@ def step_by_evidence(item: AnyItem) -> str:
             return _about_losses(found.losses)
         case MessagingEvidence() as found:
             return _about_messages(found)
+        case PersistenceEvidence() as found:
+            return _about_history(found)
         case CleanupEvidence() as found:
             return _about_cleanup(found)
         case ReconnectEvidence() as found:
@@ -85,12 +109,21 @@ def _about_messages(found: MessagingEvidence) -> str:
             "every reply is altered: does the dialect read the right part of it ('loadtest dialect check' "
             "shows that), or does the server limit the size of a text (--ws-message-bytes)?"
         )
+    if counts.get("pushes_foreign"):
+        return _OWN_PUSHES
     if "pushes_per_s" in found.limits and not any(counts.get(failing) for failing in FAILINGS):
         return (
             "is this the rate of pushes for each session (--ws-pushes-per-s, or the dialect's "
             "pushes_per_s)? If it is, find in the server's log when and why it stopped or slowed down"
         )
     return ""
+
+
+def _about_history(found: PersistenceEvidence) -> str:
+    counts = found.counts
+    if counts.get("foreign") or counts.get("missing_uncounted"):
+        return f"{_OWN_TEXTS}; if not, look up the first session in the server's store"
+    return _SHARES_HISTORY if counts.get("missing_in_full") else ""
 
 
 def _about_cleanup(found: CleanupEvidence) -> str:

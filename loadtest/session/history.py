@@ -7,13 +7,20 @@ although many requests were answered since, the pieces so far are taken as the w
 with an answer and without any history restored none.
 
 A history sent again on the same connection is compared again: clients show the latest one.
+
+Sessions of a room may share one history (`Dialect.shares_history`). Messages of others take places in its
+window, including those sent while the session was away. So nobody knows how many of its own had room, and
+requests older than the oldest restored one are excused. A window with none of its own cannot be compared.
 """
 
-from loadtest.dialects.base import Dialect, Established, Restored
+from collections.abc import Sequence
+
+from loadtest.dialects.base import Dialect, Established, Push, Restored
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.session.ledger import Ledger
 from loadtest.session.recorder import Recorder
 from loadtest.session.returned_texts import flaws_of, out_of_order
+from loadtest.text import counted
 
 _IDS = ("session_id", "thread_id")
 """What the server must say alike of a session on all its connections."""
@@ -28,7 +35,8 @@ class History:
 
     Attributes:
         expected: whether to report replies: a history is expected, and few replies came since its last piece.
-        pushed: number of pushes received, each of which the server may keep in its history.
+        pushed: number of pushes and messages without a mark received, each of which the server may keep in
+            its history.
     """
 
     LIMIT = 100_000
@@ -46,6 +54,7 @@ class History:
         "_known_as",
         "_ledger",
         "_marks_end",
+        "_others_pushed",
         "_owed",
         "_recorder",
         "_replies",
@@ -67,6 +76,7 @@ class History:
         self._marks_end = False  # whether a history in pieces has had a last piece
         self._answered = False  # whether a request was answered on this connection
         self._replies = 0  # since the last piece, up to SETTLED
+        self._others_pushed = False  # whether a push may have been another session's message
         self.expected = False
         self.pushed = 0
 
@@ -136,6 +146,14 @@ class History:
         if piece.complete:
             self._compare(now_ns)
 
+    def received(self, push: Push) -> None:
+        """Take note of a push: the server may keep it, and it may be another session's message."""
+        self.pushed += 1
+        if not self._others_pushed:
+            text = push.text
+            numbered = push.number is not None  # counts what is sent to this session, as a ticker does
+            self._others_pushed = not numbered if text is None else self._about.sequence_of(text) is None
+
     def replied(self) -> None:
         """Record one of the first replies on a connection that should restore a history."""
         self._answered = True
@@ -168,22 +186,34 @@ class History:
                 self._error(f"{flaw} text in the restored history", now_ns, example)
         return found
 
+    @property
+    def _shared(self) -> bool:
+        """Whether other sessions' messages are in the history: as the dialect says, else as pushes show."""
+        said = self._dialect.shares_history
+        return self._others_pushed if said is None else said
+
     def _compare(self, now_ns: int) -> None:
-        found = self._ledger.restored(
-            self._sequences or [],
-            self._count,
-            self._dialect.history_window,
-            others=self.pushed + SYSTEM_MESSAGES * (self._about.connection + 1),
-        )
+        sequences, count, window = self._sequences or [], self._count, self._dialect.history_window
+        kept = self.pushed + SYSTEM_MESSAGES * (self._about.connection + 1)
+        found = self._ledger.restored(sequences, count, window, others=None if self._shared else kept)
         again, self._compared = self._compared, True
         self._sequences, self._count, self.expected = None, None, False
+        counts = self._recorder.counts
+        if found is None:
+            counts["persistence.histories_of_others"] += not again
+            return
         if not again:
-            self._recorder.counts["persistence.histories"] += 1
-            self._recorder.counts["persistence.acknowledged"] += found.acknowledged
+            counts["persistence.histories"] += 1
+            counts["persistence.acknowledged"] += found.acknowledged
         of = f"of {found.acknowledged}, first"
         if found.first_missing is not None:
-            example = f"{found.missing} {of} {self._named(found.first_missing)}"
+            came = _came(sequences, count, window)
+            example = f"{found.missing} {of} {self._named(found.first_missing)}; {came}"
             self._fault("missing", found.missing, "acknowledged requests are not restored", now_ns, example)
+            if self._dialect.shares_history is not False and window is not None and count is None:
+                counts["persistence.missing_uncounted"] += found.missing
+            elif self._dialect.shares_history is None and found.full and not self._others_pushed:
+                counts["persistence.missing_in_full"] += found.missing
         if found.first_repeated is not None:
             example = f"{found.repeated} {of} {self._named(found.first_repeated)}"
             self._fault("repeated", found.repeated, "requests restored twice", now_ns, example)
@@ -201,3 +231,10 @@ class History:
     def _error(self, error: str, now_ns: int, example: str) -> None:
         session = self._about.session_id
         self._recorder.error("persistence", error, session=session, at_ns=now_ns, example=example)
+
+
+def _came(sequences: Sequence[int], count: int | None, window: int | None) -> str:
+    """Return what a history held, for people."""
+    whole = counted(len(sequences) if count is None else count, "message")
+    own = f"own requests {min(sequences)}–{max(sequences)}" if sequences else "no own requests"
+    return f"restored {whole}, {own}" + ("" if window is None else f", window {window}")

@@ -81,6 +81,7 @@ class Restoration(Struct, frozen=True, kw_only=True):
     """Comparison of the restored history with the acknowledged requests.
 
     Args:
+        full: whether it filled the server's window.
         acknowledged: requests that should have been in the history.
         missing: of these, requests that are not in it.
         repeated: requests that appear in it more than once.
@@ -90,6 +91,7 @@ class Restoration(Struct, frozen=True, kw_only=True):
         first_reordered: the first request that appears after a later one, and that later one.
     """
 
+    full: bool
     acknowledged: int
     missing: int
     repeated: int
@@ -339,29 +341,41 @@ class Ledger:
         return min(sorted(known)[-number:], default=0) if number else before
 
     def restored(
-        self, sequences: Sequence[int], count: int | None, window: int | None, *, others: int = 0
-    ) -> Restoration:
+        self, sequences: Sequence[int], count: int | None, window: int | None, *, others: int | None = 0
+    ) -> Restoration | None:
         """Compare a restored history with the acknowledged requests of earlier connections.
 
         A full window excuses requests older than the oldest one in it, unless it had room for them. A request
-        takes two places, for itself and its reply, or one where only requests are restored.
+        takes two places, for itself and its reply, or one where only requests are restored. If sessions share a
+        history, the room is unknown: messages of others may have come while this session was away.
 
         Args:
             sequences: requests in the restored history, in its order.
             count: number of messages in the history, None if it has only these requests.
             window: maximum number of messages restored, which are the newest ones; None if all are.
-            others: number of other messages that the server may have kept, besides requests and replies.
+            others: number of other messages that the server may have kept, besides requests and replies;
+                None if those of other sessions are among them, however many.
+
+        Returns:
+            The comparison; None if messages of other sessions fill the window.
         """
         present = set(sequences)
         length = len(sequences) if count is None else count
-        first = 0
+        first, full = 0, False
         if window is not None and length >= window:
-            room_for = max(0, window - others) // (1 if count is None else 2)
-            first = min(min(present, default=0), self._oldest_of_newest(room_for, present))
+            full = True
+            if others is None:
+                first = min((one for one in present if one < self._answered_before), default=-1)
+                if first < 0:
+                    return None
+            else:
+                room_for = max(0, window - others) // (1 if count is None else 2)
+                first = min(min(present, default=0), self._oldest_of_newest(room_for, present))
         expected = list(self.acknowledged.within(first, self._answered_before))
         missing = [sequence for sequence in expected if sequence not in present]
         behind = _behind(dict.fromkeys(sequences))
         return Restoration(
+            full=full,
             acknowledged=len(expected),
             missing=len(missing),
             repeated=len(sequences) - len(present),

@@ -348,7 +348,7 @@ class Traffic:
             case StreamPart():
                 self._part(incoming, now_ns)
             case Push():
-                self.history.pushed += 1
+                self.history.received(incoming)
                 self.pushes.received(incoming, now_ns)
             case Restored():
                 self.history.restored(incoming, now_ns)

@@ -3,7 +3,8 @@
 It is judged by what the server sends when a session resumes: the session's identity, and the history of the
 requests that it had acknowledged. If the dialect has no history, only the identity is judged, and the
 summary says so. If no resume of the run restored any, nor of the baseline, the server keeps none, and the
-item is not judged. An empty history after acknowledged requests fails it.
+item is not judged. An empty history after acknowledged requests fails it. Histories full of other sessions'
+messages say nothing of a session's own: they count as none that was compared, and the summary names them.
 """
 
 from loadtest import text
@@ -67,7 +68,7 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     if failings:
         of = f"of {text.counted(checked, 'resume')}: " if checked else ""
         return Ruling.FAIL, f"{of}{', '.join(failings)}"
-    restored_before = 0 if baseline is None else baseline.count("persistence.histories")
+    restored_before = 0 if baseline is None else _restored(baseline)
     if _keeps_none(run) and restored_before:
         return Ruling.FAIL, (
             f"none of {text.counted(run.count('persistence.history_missing'), 'resume')} restored a history; "
@@ -88,10 +89,12 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
             f"{text.only(checked, 'resume')} could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
     compared = run.count("persistence.histories")
-    if 0 < compared < MIN_CHECKED:
+    of_others = run.count("persistence.histories_of_others")
+    if compared < MIN_CHECKED and (compared or of_others):
+        more = "fewer sessions in a room, or a lower rate" if of_others else more_outages(plan)
         return Ruling.INCONCLUSIVE, (
             f"{text.only(compared, 'restored history', 'restored histories')} could be compared, "
-            f"{MIN_CHECKED} are needed: {more_outages(plan)}; all "
+            f"{MIN_CHECKED} are needed: {more}{_full_of_others(of_others)}; all "
             f"{text.counted(checked, 'resume')} were as the same session"
         )
     if _keeps_none(run):
@@ -103,13 +106,21 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     return Ruling.PASS, _success(run, checked)
 
 
+def _full_of_others(count: int) -> str:
+    return f"; {text.count(count)} more held other sessions' messages only" if count else ""
+
+
 def _histories(run: RunData) -> int:
-    return run.count("persistence.histories") + run.count("persistence.history_missing")
+    return _restored(run) + run.count("persistence.history_missing")
+
+
+def _restored(run: RunData) -> int:
+    return run.count("persistence.histories") + run.count("persistence.histories_of_others")
 
 
 def _keeps_none(run: RunData) -> bool:
     """Return whether no resume restored any history: then the server does not keep one."""
-    return bool(run.count("persistence.history_missing")) and not run.count("persistence.histories")
+    return bool(run.count("persistence.history_missing")) and not _restored(run)
 
 
 def _success(run: RunData, checked: int) -> str:
@@ -120,4 +131,5 @@ def _success(run: RunData, checked: int) -> str:
         f"{text.counted(checked, 'resume')} as the same session; "
         f"{text.counted(histories, 'history', 'histories')} held all "
         f"{text.counted(acknowledged, 'acknowledged request')}"
+        f"{_full_of_others(run.count('persistence.histories_of_others'))}"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from loadtest.report.advice import next_step
+from loadtest.report.next_steps import step_by_evidence
 from loadtest.ruling import Ruling
-from loadtest.verdict.evidence import ErrorSeen, ReconnectEvidence
+from loadtest.verdict.evidence import ErrorSeen, MessagingEvidence, PersistenceEvidence, ReconnectEvidence
 from loadtest.verdict.items import Item
 from loadtest.verdict.loss_evidence import DrillEvidence
 from tests.unit.report.test_advice import verdict_of
@@ -58,3 +59,34 @@ def test_the_step_follows_from_the_events_of_a_run() -> None:
     verdict = judged(*LOSSES, *REFUSED, *BACK)
     step = next_step(verdict.item("reconnect"), verdict.items)
     assert step.startswith("nothing listened at 00:21, during the drill: ")
+
+
+@pytest.mark.parametrize(
+    ("counts", "steps"),
+    [
+        ({"missing": 3}, []),
+        (
+            {"missing": 3, "missing_in_full": 2},
+            ["set shares_history = True", "shared = true in [history]", "store"],
+        ),
+        (
+            {"missing": 3, "missing_uncounted": 3},
+            ["Restored(texts=own, count=len(all))", "only the session's own"],
+        ),
+        ({"foreign": 3}, ["Restored(texts=own, count=len(all))", "shared = true in [history]", "store"]),
+    ],
+)
+def test_a_history_that_sessions_may_share(counts: dict[str, int], steps: list[str]) -> None:
+    """Where a room would explain it, the step says how the dialect states that."""
+    evidence = PersistenceEvidence(counts=counts)
+    step = step_by_evidence(Item(item="persistence", verdict=Ruling.FAIL, summary="", evidence=evidence))
+    assert bool(step) is bool(steps)
+    assert all(part in step for part in steps)
+
+
+def test_pushes_with_texts_of_others() -> None:
+    """In a room they are right, so the step says how to leave their texts out."""
+    evidence = MessagingEvidence(counts={"pushes_foreign": 3, "answered": 10})
+    step = step_by_evidence(Item(item="messaging", verdict=Ruling.FAIL, summary="", evidence=evidence))
+    assert "leave text out of Push" in step
+    assert "[push]" in step

@@ -272,6 +272,89 @@ class TestWindow:
         assert resumed.found["missing"] == 1
 
 
+class Room(Emergence):
+    """An application whose rooms keep their newest ten messages for all members."""
+
+    history_window = 10
+    shares_history = True
+
+
+Unsaid = type("Unsaid", (Room,), {"shares_history": None})
+"""The same, as a dialect has it that says nothing of it."""
+
+
+class TestShared:
+    """Histories that also hold other sessions' messages, as a room's does."""
+
+    def test_others_came_while_it_was_away(self) -> None:
+        """Nothing tells this session how many they were: what is older than its oldest is excused."""
+        resumed = Resumed(10, Room())
+        resumed.restore(resumed.texts([8, 9]), count=10)
+        assert resumed.found == {"histories": 1, "acknowledged": 2}
+
+    @pytest.mark.parametrize(
+        ("sequences", "count", "missing"),
+        [([5, 7, 8, 9], 10, 1), ([5, 6, 7, 8], 10, 1), ([5, 6, 7, 8, 9], 9, 5), ([], 9, 10), ([], 0, 10)],
+        ids=["a hole", "the newest", "a short window", "none of its own", "empty"],
+    )
+    def test_lost(self, sequences: list[int], count: int, missing: int) -> None:
+        """A hole, the newest, or anything of a window that is not full, is lost."""
+        resumed = Resumed(10, Room())
+        resumed.restore(resumed.texts(sequences), count=count)
+        assert resumed.found["missing"] == missing
+
+    def test_full_of_others(self) -> None:
+        """A window without any of its own is not compared, which is counted; nor is it missing."""
+        resumed = Resumed(10, Room())
+        for _ in range(2):
+            resumed.restore((), count=10)
+        resumed.talk()
+        resumed.reconnect()
+        assert resumed.found == {"histories_of_others": 1}
+        assert not resumed.errors()
+
+    @pytest.mark.parametrize(
+        ("push", "shared"),
+        [
+            (Push(), True),
+            (Push(text="hello"), True),
+            (Push(text=dialect_session(1).text(3)), True),
+            (Push(text=dialect_session().text(3)), False),
+            (Push(number=7), False),
+        ],
+        ids=["no text", "somebody's", "another session's", "its own", "numbered"],
+    )
+    def test_seen_by_pushes(self, push: Push, shared: bool) -> None:
+        """Where the dialect says nothing, pushes that may be others' messages show that it is shared."""
+        resumed = Resumed(10, Unsaid())
+        resumed.traffic.heard(push, 4)
+        resumed.restore(resumed.texts([9]), count=10)
+        assert resumed.found.get("missing", 0) == (0 if shared else 2)
+
+    def test_not_shared_although_pushes_came(self) -> None:
+        """A dialect that says so keeps the strict rule: a window full of fillers hides no loss."""
+        own = type("Own", (Room,), {"shares_history": False})()
+        resumed = Resumed(10, own)
+        resumed.traffic.heard(Push(), 4)
+        resumed.restore(resumed.texts([9]), count=10)
+        assert resumed.found["missing"] == 2
+        assert "missing_in_full" not in resumed.found, "the dialect has said it"
+
+    def test_the_error_says_what_came(self) -> None:
+        """How much, which own ones, and the window; and that it was full, for the next step."""
+        resumed = Resumed(10, Unsaid())
+        resumed.restore(resumed.texts([9]), count=10)
+        assert resumed.found["missing"] == resumed.found["missing_in_full"] == 3
+        assert resumed.error()[1].endswith("; restored 10 messages, own requests 9–9, window 10")
+
+    def test_without_a_count(self) -> None:
+        """A window that no count shows to be full excuses nothing, and the next step can say why."""
+        resumed = Resumed(10, Unsaid())
+        resumed.restore(resumed.texts([8, 9]))
+        assert resumed.found["missing"] == resumed.found["missing_uncounted"] == 8
+        assert resumed.error()[1].endswith("; restored 2 messages, own requests 8–9, window 10")
+
+
 class TestPieces:
     """Histories that come in several messages."""
 

@@ -336,14 +336,39 @@ class TestRestored:
         ledger = ledger_with(7, answered=(0, 1, 2, 3, 4))
         ledger.disconnected()
         found = ledger.restored(sequences, count, window)
+        assert found is not None
         assert (found.missing, found.repeated, found.reordered) == (missing, repeated, reordered)
         assert found.first_missing == first_missing
+
+    @pytest.mark.parametrize(
+        ("sequences", "count", "missing"),
+        [
+            ([3, 4], 10, 0),  # the older ones may have had no room
+            ([2, 4], 10, 1),  # a hole
+            ([1, 2], 10, 2),  # the newest ones did have room
+            ([3, 4], 9, 3),  # not full: all had room
+            ([], 9, 5),
+            ([], 0, 5),
+            ([3, 4], None, 3),  # no count: there are only these
+            ([], 10, None),
+            ([5, 6], 10, 0),  # stored though never acknowledged: newer than all that were
+            ([7], 10, None),  # only of this connection
+            ([-3], 10, None),
+        ],
+    )
+    def test_shared(self, sequences: list[int], count: int | None, missing: int | None) -> None:
+        """A full window that sessions share excuses what is older than the oldest own one in it."""
+        ledger = ledger_with(7, answered=(0, 1, 2, 3, 4))
+        ledger.disconnected()
+        found = ledger.restored(sequences, count, 10, others=None)
+        assert (found and found.missing) == missing
 
     def test_whole(self) -> None:
         """A whole history has nothing to find."""
         ledger = ledger_with(3, answered=(0, 1, 2))
         ledger.disconnected()
         assert ledger.restored([0, 1, 2], None, None) == Restoration(
+            full=False,
             acknowledged=3,
             missing=0,
             repeated=0,
@@ -357,13 +382,17 @@ class TestRestored:
         """The first request that stands after a later one is named with that."""
         ledger = ledger_with(5, answered=(0, 1, 2, 3, 4))
         ledger.disconnected()
-        assert ledger.restored([0, 3, 1, 2, 4], None, None).first_reordered == (1, 3)
+        found = ledger.restored([0, 3, 1, 2, 4], None, None)
+        assert found is not None
+        assert found.first_reordered == (1, 3)
 
     def test_first_repeated(self) -> None:
         """The first request that stands there again is named."""
         ledger = ledger_with(3, answered=(0, 1, 2))
         ledger.disconnected()
-        assert ledger.restored([0, 1, 2, 2, 1], None, None).first_repeated == 2
+        found = ledger.restored([0, 1, 2, 2, 1], None, None)
+        assert found is not None
+        assert found.first_repeated == 2
 
     def test_acknowledged_on_this_connection(self) -> None:
         """A history that comes late need not hold what was acknowledged after the resume."""
@@ -373,6 +402,7 @@ class TestRestored:
             ledger.sent(at_ns, at_ns)
             outcome(ledger, at_ns)
         found = ledger.restored([0, 1], None, None)
+        assert found is not None
         assert (found.acknowledged, found.missing) == (2, 0)
 
     @given(
@@ -389,9 +419,11 @@ class TestRestored:
         ledger = ledger_with(10, answered=tuple(answered))
         ledger.disconnected()
         found = ledger.restored(sequences, count, window)
+        assert found is not None
         assert 0 <= found.missing <= found.acknowledged <= len(answered)
         assert found.repeated + len(set(sequences)) == len(sequences)
         whole = ledger.restored(sorted(answered), len(answered), window)
+        assert whole is not None
         assert (whole.missing, whole.repeated, whole.reordered) == (0, 0, 0)
 
 

@@ -91,6 +91,30 @@ def test_an_empty_history_fails() -> None:
     assert ruling("persistence", empty) is Ruling.FAIL
 
 
+OF_OTHERS = {**NONE_RESTORED, "persistence.history_missing": 0, "persistence.histories_of_others": 190}
+
+
+def test_histories_full_of_others_messages_prove_nothing() -> None:
+    """A run with only such ones is inconclusive, and says why; it neither passes nor keeps no history."""
+    assert ruling("persistence", sound(OF_OTHERS)) is Ruling.INCONCLUSIVE
+    assert told("persistence", sound(OF_OTHERS)).startswith(
+        "no restored histories could be compared, 10 are needed: fewer sessions in a room, or a lower "
+        "rate; 190 more held other sessions' messages only; all "
+    )
+    assert judge(sound(OF_OTHERS)).item("persistence").evidence.judged_by == "identity and history"
+    some = sound({**OF_OTHERS, "persistence.history_missing": 1})
+    assert ruling("persistence", some) is Ruling.FAIL
+
+
+def test_some_histories_full_of_others_messages() -> None:
+    """Beside ten that could be compared, they are named."""
+    few = sound({**OF_OTHERS, "persistence.histories": 9, "persistence.acknowledged": 20})
+    assert ruling("persistence", few) is Ruling.INCONCLUSIVE
+    enough = sound({**OF_OTHERS, "persistence.histories": 10, "persistence.acknowledged": 20})
+    assert ruling("persistence", enough) is Ruling.PASS
+    assert told("persistence", enough).endswith("; 190 more held other sessions' messages only")
+
+
 @pytest.mark.parametrize("name", ["identity_changed", "redelivered", "foreign"])
 def test_a_server_without_history_may_fail_all_the_same(name: str) -> None:
     """Identity and redelivered replies are judged where no history is kept, too."""
