@@ -16,7 +16,7 @@ A later report keeps the baseline of the last verdict unless you give another on
 because newer runs exist. An unreadable baseline is an error if you gave it, otherwise a note.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
@@ -28,7 +28,7 @@ from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import Catalogue, FoundRun, MadeBy, find_runs, made_by_duels, resolve
+from loadtest.runs.find import Catalogue, FoundRun, MadeBy, find_runs, resolve
 from loadtest.runs.suitability import NONE_ASKED, NONE_GOOD, Suitability, barred, is_good, suitability
 from loadtest.runs.verdict_file import readable_verdict
 from loadtest.verdict.differences import machine_differences, script_differences
@@ -124,7 +124,7 @@ class _Examined:
         return self.candidate.run
 
 
-def _baseline_by_rule(catalogue: Catalogue, of: Manifest, duels: Mapping[Path, MadeBy]) -> BaselineChoice:
+def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
     """Return the baseline of a run if none was given."""
     others = [run for run in catalogue.of_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next(
@@ -133,7 +133,7 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest, duels: Mapping[Path, M
     if pinned is not None:
         return BaselineChoice(Baseline(pinned.path, Rule.PINNED))
     candidates = [
-        _Candidate(run=run, duel=duels.get(run.path.resolve()))
+        _Candidate(run=run, duel=catalogue.duels.get(run.path.resolve()))
         for run in others
         if run.manifest.revision != of.revision
     ]
@@ -260,7 +260,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
         return BaselineChoice()
     if wanted:
         return BaselineChoice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
-    return _baseline_by_rule(find_runs(results), manifest, made_by_duels(results))
+    return _baseline_by_rule(find_runs(results), manifest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

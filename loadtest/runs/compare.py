@@ -34,7 +34,8 @@ from loadtest.report.tables import (
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import Catalogue, find_runs, once, resolve, started_utc
+from loadtest.runs.alike_runs import alike_runs, place_of
+from loadtest.runs.find import Catalogue, find_runs, once, started_utc
 from loadtest.runs.interleaving import check_interleaved
 from loadtest.runs.past_runs import Histories, histories
 from loadtest.runs.run_items import baseline_items, log_item
@@ -112,8 +113,7 @@ def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPat
     """Return the pairs of runs that the arguments name.
 
     Args:
-        wanted: baseline and candidate of each pair, each a run directory or a revision (its newest complete
-            run).
+        wanted: baseline and candidate of each pair, as for `alike_runs`.
         results: the folder of all runs.
 
     Raises:
@@ -122,7 +122,7 @@ def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPat
     """
     pairs: list[RunPaths] = []
     for names in wanted:
-        baseline, candidate = (resolve(name, results) for name in names)
+        baseline, candidate = alike_runs(*names, results)
         if baseline.resolve() == candidate.resolve():
             raise UsageError(f"baseline and candidate are the same run ({names[1]}). {_SEE_OTHERS}")
         used = {path.resolve() for pair in pairs for path in pair}
@@ -146,7 +146,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
         RunNotFound: no run or revision has that name.
         UsageError: both are the same revision, or the baseline has no complete run with that plan.
     """
-    before, after = (read_manifest(resolve(name, results)) for name in (baseline, candidate))
+    before, after = map(read_manifest, alike_runs(baseline, candidate, results))
     alike = once(find_runs(results).complete_of_plan(after.comparability_hash))
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
@@ -217,24 +217,12 @@ def _named(
     pairs: Sequence[RunPaths], manifests: Sequence[tuple[Manifest, Manifest]], catalogue: Catalogue
 ) -> list[ComparedPair]:
     def run(path: Path, manifest: Manifest) -> ComparedRun:
-        return ComparedRun.of(manifest, path=str(path), among=_among(manifest, catalogue))
+        return ComparedRun.of(manifest, path=str(path), among=place_of(manifest, catalogue))
 
     return [
         ComparedPair(baseline=run(paths[0], before), candidate=run(paths[1], after))
         for paths, (before, after) in zip(pairs, manifests, strict=True)
     ]
-
-
-def _among(manifest: Manifest, catalogue: Catalogue) -> str:
-    """Return the place of a run among its revision's complete runs, empty if it is outside the folder."""
-    complete = [run for run in once(catalogue.of_revision(manifest.revision)) if run.manifest.complete]
-    ids = [run.manifest.run_id for run in complete]
-    if manifest.run_id not in ids:
-        return "" if manifest.complete else "did not finish"
-    if len(ids) == 1:
-        return "the only complete run"
-    place = "the newest" if ids[0] == manifest.run_id else "an older one"
-    return f"{place} of {text.count(len(ids))} complete runs"
 
 
 def _alike(manifests: Sequence[tuple[Manifest, Manifest]], catalogue: Catalogue) -> str:

@@ -1,16 +1,16 @@
 """Find runs: all runs of a results folder (`loadtest list`), or the one that a RUN argument names.
 
 A RUN argument is a run directory, a run id or its beginning, or a revision, which means its newest complete
-run. Some commands also accept the beginning of a plan's comparability hash. A name that may mean several runs
-is refused. Pinned baselines are copies of runs in results/baselines/, and otherwise normal runs; `once` drops
-a copy if the original still exists, and an id means the original.
+run, of a duel only if there is no other. Some commands also accept the beginning of a plan's comparability
+hash. A name that may mean several runs is refused. Pinned baselines are copies of runs in results/baselines/,
+and otherwise normal runs; `once` drops a copy if the original still exists, and an id means the original.
 
-Only run.json and verdict.json are read here. `loadtest.runs.baselines` chooses baselines.
+Only run.json, verdict.json and duel.json are read here. `loadtest.runs.baselines` chooses baselines.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,15 +57,39 @@ class FoundRun:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeBy:
+    """The duel that made a run, and whether the run is one of its baseline."""
+
+    duel: str
+    is_baseline: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The runs of a results folder, newest first, and those whose run.json is unreadable."""
+    """The runs of a results folder, newest first.
+
+    Args:
+        runs: the runs.
+        unreadable: those whose run.json is unreadable.
+        duels: the duel that made a run, by its resolved directory.
+    """
 
     runs: Sequence[FoundRun]
     unreadable: Sequence[RunUnreadable]
+    duels: Mapping[Path, MadeBy]
 
     def newest_complete(self, revision: str, *, besides: str = "") -> FoundRun | None:
-        """Return the newest complete run of a revision, leaving out the run with id `besides`."""
-        return next((run for run in self.of_revision(revision, besides) if run.manifest.complete), None)
+        """Return the complete run that a revision stands for, leaving out the run with id `besides`."""
+        return next(iter(self.complete_of_revision(revision, besides=besides)), None)
+
+    def complete_of_revision(self, revision: str, *, besides: str = "") -> list[FoundRun]:
+        """Return the complete runs of a revision: newest first, with those that a duel made at the end."""
+        complete = [run for run in self.of_revision(revision, besides) if run.manifest.complete]
+        return sorted(complete, key=self.is_of_duel)
+
+    def is_of_duel(self, run: FoundRun) -> bool:
+        """Return whether a duel made a run."""
+        return run.path.resolve() in self.duels
 
     def of_revision(self, revision: str, besides: str = "") -> Iterator[FoundRun]:
         """Yield the runs of a revision, complete or not, newest first."""
@@ -128,7 +152,7 @@ def find_runs(results: Path) -> Catalogue:
         except RunUnreadable as problem:
             unreadable.append(problem)
     runs.sort(key=lambda run: (run.manifest.started_unix_ns, run.manifest.run_id, run.path), reverse=True)
-    return Catalogue(runs, unreadable)
+    return Catalogue(runs, unreadable, _made_by_duels(results))
 
 
 def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
@@ -263,9 +287,9 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 def list_runs(results: Path) -> Listing:
     """Return the runs of a results folder, newest first."""
-    catalogue, duels = find_runs(results), made_by_duels(results)
+    catalogue = find_runs(results)
     return Listing(
-        runs=[_listed(run, duels.get(run.path.resolve())) for run in catalogue.runs],
+        runs=[_listed(run, catalogue.duels.get(run.path.resolve())) for run in catalogue.runs],
         unreadable=[Damaged(path=_written(one.path), problem=one.problem) for one in catalogue.unreadable],
     )
 
@@ -281,15 +305,7 @@ class _Duel(Struct, frozen=True):
     pairs: list[_Pair] = []
 
 
-@dataclass(frozen=True, slots=True)
-class MadeBy:
-    """The duel that made a run, and whether the run is one of its baseline."""
-
-    duel: str
-    is_baseline: bool
-
-
-def made_by_duels(results: Path) -> dict[Path, MadeBy]:
+def _made_by_duels(results: Path) -> dict[Path, MadeBy]:
     """Return the duel that made each run, by resolved directory; unreadable duel.json files are skipped."""
     made: dict[Path, MadeBy] = {}
     for file in sorted((results / directory.DUELS).glob("*/duel.json")):

@@ -21,7 +21,7 @@ from loadtest.errors import RunUnreadable
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import FoundRun, duration_s, find_runs, made_by_duels, once
+from loadtest.runs.find import FoundRun, duration_s, find_runs, once
 from loadtest.runs.verdict_file import readable_verdict
 from loadtest.statistics.margins import GATES, Gate, GateKind
 from loadtest.statistics.noise import PastRun
@@ -158,9 +158,9 @@ def history(results: Path, manifest: Manifest, *, before_unix_ns: int) -> Sequen
 
 def runs_of_plan(results: Path, comparability_hash: str) -> list[FoundRun]:
     """Return the complete runs of a plan, newest first, without those of the candidates of duels."""
-    duels = made_by_duels(results)
-    runs = once(find_runs(results).complete_of_plan(comparability_hash))
-    made_by = ((run, duels.get(run.path.resolve())) for run in runs)
+    catalogue = find_runs(results)
+    runs = once(catalogue.complete_of_plan(comparability_hash))
+    made_by = ((run, catalogue.duels.get(run.path.resolve())) for run in runs)
     return [run for run, duel in made_by if duel is None or duel.is_baseline]
 
 

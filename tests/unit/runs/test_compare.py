@@ -457,6 +457,43 @@ def test_the_runs_taken_are_named(results: Path) -> None:
     assert f"v2 = {found.candidate.path}, the newest of 4 complete runs" in lines
 
 
+def test_a_revision_stands_for_a_run_with_the_plan_of_the_other(tmp_path: Path) -> None:
+    """The newest such run, of either side, and the output says which it was; `--all` takes all of them."""
+    made(tmp_path, "v1")
+    alike = made(tmp_path, "v1")
+    made(tmp_path, "v1", rate=2.0)
+    candidate = made(tmp_path, "v2")
+    for names, expected in ((("v1", "v2"), (alike, candidate)), (("v2", "v1"), (candidate, alike))):
+        assert compare.named_pairs([names], tmp_path) == [expected]
+    found = compare.compare([(alike, candidate)], results=tmp_path)
+    assert str(found.baseline) == f"v1 = {alike}, the newest with this plan of 3 complete runs"
+    assert compare.all_pairs("v2", "v1", tmp_path) == [(candidate, alike)]
+
+
+def test_runs_of_a_duel_do_not_hide_the_ordinary_ones(tmp_path: Path) -> None:
+    """Though they are newer, and have a plan of their own; where there are no others they are taken."""
+    ordinary, candidate = made(tmp_path, "v1"), made(tmp_path, "v2")
+    duelled = made(tmp_path, "v1", rate=2.0), made(tmp_path, "v3", rate=2.0)
+    write_duel(tmp_path, *duelled)
+    assert compare.named_pairs([("v1", "v2")], tmp_path) == [(ordinary, candidate)]
+    assert compare.named_pairs([("v1", "v3")], tmp_path) == [duelled], "the plan of v3 is that of the duel"
+    same = made(tmp_path, "v1"), made(tmp_path, "v2")
+    write_duel(tmp_path, *same)
+    assert compare.named_pairs([("v1", "v2")], tmp_path) == [(ordinary, candidate)]
+    found = compare.compare([(ordinary, candidate)], results=tmp_path)
+    assert str(found.baseline).endswith(", the newest made by no duel of 3 complete runs")
+    assert str(found.candidate).endswith(", the newest made by no duel of 2 complete runs")
+    assert compare.all_pairs("v1", "v2", tmp_path) == [(ordinary, candidate), same]
+
+
+def write_duel(results: Path, a: Path, b: Path) -> None:
+    """Write the duel.json of a duel that made these runs."""
+    folder = results / "duels" / a.name
+    folder.mkdir(parents=True)
+    names = {role: str(path.relative_to(results)) for role, path in (("a", a), ("b", b))}
+    (folder / "duel.json").write_text(json.dumps({"pairs": [names]}))
+
+
 def test_another_run_with_the_same_plan_is_named(tmp_path: Path) -> None:
     """Where the newest run of a revision is a drill; not where no run is alike, or it was cut short."""
     made(tmp_path, "v1")
@@ -466,8 +503,8 @@ def test_another_run_with_the_same_plan_is_named(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "has another run" not in refused.output
     older = made(tmp_path, "v2")
-    made(tmp_path, "v2", rate=3.0)
-    refused = run("compare", "v1", "v2", "--results", tmp_path)
+    drill = made(tmp_path, "v2", rate=3.0)
+    refused = run("compare", "v1", drill, "--results", tmp_path)
     assert refused.exit_code == 2
     run_id = json.loads((older / "run.json").read_bytes())["run_id"]
     assert f"v2 has another run with the plan of v1: {run_id}. Repeat one" in " ".join(refused.output.split())
