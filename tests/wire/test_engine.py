@@ -141,14 +141,14 @@ class _Pausing(Echo):
         self.reads += 1
         if self.reads == 500:
             # Between two events: within one, the next request would count as sent before the pause.
-            asyncio.get_running_loop().call_soon(sleep, 1.2)
+            asyncio.get_running_loop().call_soon(sleep, 3.5)
         return super().read(session, data)
 
 
 def test_replies_that_came_during_a_pause_are_not_late(server: AsgiServer) -> None:
     """Who was stopped for longer than the reply timeout reads what has come before it looks for losses."""
     dialect = _Pausing(path="/late/0.2")  # so that the sweep's timer was due before the replies came
-    with running(settings(server.port, dialect=dialect, pace=Pace(0, "closed"), reply_timeout_s=0.8)) as run:
+    with running(settings(server.port, dialect=dialect, pace=Pace(0, "closed"), reply_timeout_s=3.0)) as run:
         numbers = run.add(200)
         run.await_count("messaging.answered", 1500)
         run.stop(numbers)
