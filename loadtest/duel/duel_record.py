@@ -66,19 +66,26 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     """The content of duel.json.
 
     Args:
-        schema: version of the file format. a: revision of the baseline. b: revision of the candidate. order:
-        `turns` or `parallel`. restart_every: number of pairs after which the servers restart; 0 if they are
-        started once. restarted: the roles whose server restarts: those given as commands. pairs_planned:
-        maximum number of pairs. looks: numbers of units at which the duel looks: of pairs that share
-        instances of the servers. duration_s: duration of each run, in seconds. margins: margins that the
-        pairs are judged by, by gated quantile; others are the defaults. started_at: start time, ISO 8601 in
-        UTC. started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
-        pairs: the completed pairs. end: why the duel ended, empty while it is running. followed: the roles
-        whose server's output the duel follows as the server's log. ended_servers: messages about servers that
-        ended early or did not restart, by role. verdict: verdict on the candidate against the baseline, null
-        until the duel has ended. items: verdicts on the items, empty until the duel has ended. changes: what
-        changed from the baseline to the candidate, by item. `latency` is itself a comparison, so
-            both sides have its verdict.
+        schema: version of the file format.
+        a: revision of the baseline.
+        b: revision of the candidate.
+        order: `turns` or `parallel`.
+        restart_every: number of pairs after which the servers restart; 0 if they are started once.
+        restarted: the roles whose server restarts: those given as commands.
+        pairs_planned: maximum number of pairs.
+        looks: numbers of units at which the duel looks: of pairs that share instances of the servers.
+        duration_s: duration of each run, in seconds.
+        margins: margins that the pairs are judged by, by gated quantile; others are the defaults.
+        started_at: start time, ISO 8601 in UTC.
+        started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
+        pairs: the completed pairs.
+        end: why the duel ended, empty while it is running.
+        followed: the roles whose server's output the duel follows as the server's log.
+        ended_servers: messages about servers that ended early or did not start again, by role.
+        verdict: verdict on the candidate against the baseline, null until the duel has ended.
+        items: verdicts on the items, empty until the duel has ended.
+        changes: what changed from the baseline to the candidate, by item. `latency` is itself a comparison,
+            so both sides have its verdict.
         notes: further remarks for people.
     """
 
