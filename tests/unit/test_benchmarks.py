@@ -105,8 +105,8 @@ def test_the_go_client_sends_when_this_tool_would() -> None:
 def test_go_and_k6_are_left_out_by_name_where_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason names the program."""
     monkeypatch.setenv("PATH", "")
-    assert go_client.missing() == "there is no 'go' on PATH"
-    assert k6_client.missing() == "there is no 'k6' on PATH"
+    assert go_client.missing() == "no 'go' on PATH"
+    assert k6_client.missing() == "no 'k6' on PATH"
 
 
 def test_an_older_k6_is_given_the_module_that_it_has() -> None:

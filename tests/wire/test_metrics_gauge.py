@@ -93,9 +93,9 @@ def test_a_page_may_come_in_chunks() -> None:
     [
         (ok("ws_other 3\n"), "has no sample"),
         (ok(""), "has no sample"),
-        (ok("ws_connections NaN\n"), "is not a number"),
-        (ok("ws_connections +Inf\n"), "is not a number"),
-        (ok('ws_connections 1e308\nws_connections{a="b"} 1e308\n'), "is not a number"),
+        (ok("ws_connections NaN\n"), "is not a finite number"),
+        (ok("ws_connections +Inf\n"), "is not a finite number"),
+        (ok('ws_connections 1e308\nws_connections{a="b"} 1e308\n'), "is not a finite number"),
         (ok(f"ws_connections {10**400}\n"), "has no sample"),
         (ok(b"\x00\xff\xfews_connections 3" + bytes(range(256)) * 100), "has no sample"),
         (ok(b"ws_connections\xff\x00{{{ 3\n"), "has no sample"),
@@ -153,7 +153,7 @@ def test_too_many_samples_are_not_parsed(page: str, monkeypatch: pytest.MonkeyPa
     gauge = MetricsGauge.parse("http://127.0.0.1/metrics#ws_connections", Tls())
     monkeypatch.setattr(MetricsGauge, "_page", lambda _: page)
     monkeypatch.setattr(metrics_gauge, "_samples", lambda _: pytest.fail("parsed"))
-    with pytest.raises(GaugeUnreadable, match="has over 10,000 samples or 1 MB of them"):
+    with pytest.raises(GaugeUnreadable, match="has more than 10,000 samples or 1 MB of them"):
         gauge.read()
 
 

@@ -417,7 +417,7 @@ async def _bad_match(_user: Any, session: ScriptSession) -> None:
         (_raises, "_raises raised KeyError: 'price' (session 0, test_scripts.py line "),
         (_sends_twice, "the text of request 0 was already sent: call session.text() for each message"),
         (_out_of_order, "the text of request 0 must not be sent after that of request 1"),
-        (_again_with_a_text, "again=True must not be given a text of session.text()"),
+        (_again_with_a_text, "the body must not contain a text of session.text()"),
         (_no_body, "a body must be str, bytes, a loadtest.Template or a function"),
         (_bad_match, "_bad_match raised KeyError: 'nothing'"),
     ],
