@@ -346,8 +346,8 @@ class Ledger:
         """Compare a restored history with the acknowledged requests of earlier connections.
 
         A full window excuses requests older than the oldest one in it, unless it had room for them. A request
-        takes two places, for itself and its reply, or one where only requests are restored. If sessions share a
-        history, the room is unknown: messages of others may have come while this session was away.
+        takes two places, for itself and its reply, or one where only requests are restored. If sessions
+        share a history, the room is unknown: messages of others may have come while this one was away.
 
         Args:
             sequences: requests in the restored history, in its order.
