@@ -28,6 +28,9 @@ TokenSource = Callable[[], str | Awaitable[str | None] | None]
 CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""
 
+_TOKENLESS = ", and no token is given: --ws-token, --ws-token-cmd or LOCUST_WS_TOKEN"
+"""Why a login that puts the session's token into a header has put None there."""
+
 SHARED_MARGIN_S = ASK_EVERY_S + 5.0
 """Added to the time limit of the shared token, because the request for it may be delayed."""
 
@@ -91,7 +94,9 @@ class Login:
             left = getattr(about, name)
             pairs = left.items() if isinstance(left, dict) else ((left, left),)
             if not all(isinstance(text, str) for pair in pairs for text in pair):
-                raise DialectMistake(where, f"must set session.{name} to a dict of str to str", given)
+                which = ", ".join(key for key, value in pairs if value is None and isinstance(key, str))
+                none = f" ({which} is None{'' if about.token else _TOKENLESS})" if which else ""
+                raise DialectMistake(where, f"must set session.{name} to a dict of str to str{none}", given)
 
     def remember(self, about: DialectSession) -> None:
         """Remember a session's credentials, which stay secret as long as a server may quote them."""
@@ -178,7 +183,8 @@ def credentials(about: DialectSession) -> tuple[str, ...]:
     """Return a session's token and the secrets in its headers and cookies; short values are not secrets."""
     if not (about.token or about.headers or about.cookies):
         return ()
-    found = secrets_in((*about.headers.values(), *about.cookies.values()))
+    values = (*about.headers.values(), *about.cookies.values())
+    found = secrets_in(value for value in values if isinstance(value, str))  # else the dialect is wrong
     return (about.token, *found) if about.token else tuple(found)
 
 

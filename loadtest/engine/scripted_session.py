@@ -41,6 +41,9 @@ REQUESTS_AFTER = 2
 LISTEN_S = 0.2
 """Pause after the last reply, for what else the server says: a reply again, the end of a stream, a push."""
 
+PUSHES_S = 1.5
+"""How long to wait for a first push of a server that sends some, after its replies."""
+
 LISTEN_ONLY_S = 3.0
 """How long to listen on a connection of a dialect without requests."""
 
@@ -259,6 +262,7 @@ class ScriptedSession:
             return Ending.NOT_ESTABLISHED
         yield from self._talk(REQUESTS)
         yield from self._await_heartbeat()
+        yield from self._await_push()
         if (ending := self._so_far()) is not None:
             return ending
         self._link.drop()
@@ -323,6 +327,11 @@ class ScriptedSession:
         over = self._pause(every_s + 1)
         yield lambda: over() or self._transcript.seen["heartbeat"] > 0
         yield self._pause(LISTEN_S)
+
+    def _await_push(self) -> Iterator[Wait]:
+        if self._dialect.pushes and not self._transcript.seen["Push"] and self._so_far() is None:
+            over = self._pause(PUSHES_S)
+            yield lambda: over() or self._transcript.seen["Push"] > 0
 
     def _pause(self, seconds: float) -> Wait:
         until_ns = self._clock() + int(seconds * NS_PER_S)

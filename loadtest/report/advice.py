@@ -150,6 +150,10 @@ _FIGURES = {
 """Text for load generator figures whose names are not clear enough."""
 
 
+FAILURES_DOUBTFUL = "Failures may be its own"
+"""What failures of a run are worth whose load generator was overloaded."""
+
+
 def generator_line(verdict: Verdict) -> str:
     """Return whether the load generator was fit to measure, and what that means for latency."""
     generator, latency = verdict.generator, verdict.latency.verdict
@@ -159,9 +163,12 @@ def generator_line(verdict: Verdict) -> str:
     exceeded = {name: limit for name, limit in generator.exceeded.items() if name in figures}
     found = [f"{_figure(name, figures[name])}, limit {_amount(name, exceeded[name])}" for name in exceeded]
     told = f" ({'; '.join(found)})" if found else ""
+    doubt = ""
+    if generator.state == "overloaded" and any(item.verdict is Ruling.FAIL for item in verdict.items):
+        doubt = f". {FAILURES_DOUBTFUL}."
     if latency is Ruling.INCONCLUSIVE:
-        return f"Load generator {generator.state}: latency not judged{told}"
-    return f"Load generator {generator.state}{told}: the times shown may include its own delays"
+        return f"Load generator {generator.state}: latency not judged{told}{doubt}"
+    return f"Load generator {generator.state}{told}: the times shown may include its own delays{doubt}"
 
 
 def _figure(name: str, value: float) -> str:

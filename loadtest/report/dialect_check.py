@@ -147,7 +147,8 @@ def lines(check: DialectCheck, width: int) -> Iterator[Line]:
     if check.unjudged and _was_established(check) and check.exit_code != 2:
         yield from _heading("Left unjudged")
         for row in check.unjudged:
-            declare = f". Declare: {row.declare}" if row.declare else ""
+            word = "Set" if row.declare.startswith("--") else "Declare"
+            declare = f". {word}: {row.declare}" if row.declare else ""
             yield from _hanging(f"  {row.what:<11}", f"{row.means}{declare}", width)
     yield Line(text="")
     yield from _hanging("", check.headline, width, "bold green" if check.exit_code == 0 else "bold red")

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from loadtest.dialects.base import Dialect
 from loadtest.engine.conversation import Conversation, Ending, Fault, What
+from loadtest.session.schedule import NS_PER_S
 from loadtest.text import counted, one_line
 
 
@@ -215,7 +216,38 @@ def unjudged(conversation: Conversation, dialect: Dialect) -> list[Unjudged]:
         *_unjudged_pushes(conversation, dialect),
         *_unjudged_drops(conversation, dialect),
     )
+    if type(dialect).__module__.startswith("loadtest.dialects."):  # nobody edits a bundled one: it has options
+        rows = tuple((what, means, _option(dialect, what, declare)) for what, means, declare in rows)
     return [Unjudged(what=what, means=means, declare=declare) for what, means, declare in rows]
+
+
+_OPTIONS = {
+    "order": "ordered=on",
+    "identity": "recovery=on",
+    "texts": "text=FIELD",
+    "heartbeat": "heartbeat-s=SECONDS",
+    "Push(number=…)": "push-number=FIELD",
+    "Push(text=…)": "push-text=FIELD",
+}
+"""Options of bundled dialects by what they make a run judge, or by the code that does so elsewhere."""
+
+
+def _option(dialect: Dialect, what: str, declare: str) -> str:
+    """Return the option of a bundled dialect that has something judged; empty if it has none for that."""
+    given = _OPTIONS.get(declare) or _OPTIONS.get(what, "")
+    has_it = given.partition("=")[0] in {option.name for option in dialect.options}
+    return f"--ws-dialect-option {given}" if has_it and declare else ""
+
+
+def _open_s(conversation: Conversation) -> float:
+    """Return for how long the session was established, over all its connections."""
+    open_ns, since_ns = 0, None
+    for entry in conversation.entries:
+        if entry.what in (What.READY, What.RESUMED):
+            since_ns = entry.at_ns
+        elif entry.what in (What.DROP, What.CLOSED, What.LOST) and since_ns is not None:
+            open_ns, since_ns = open_ns + entry.at_ns - since_ns, None
+    return open_ns / NS_PER_S
 
 
 _Rows = Iterator[tuple[str, str, str]]
@@ -263,6 +295,11 @@ def _unjudged_sessions(conversation: Conversation, dialect: Dialect) -> _Rows:
 def _unjudged_pushes(conversation: Conversation, dialect: Dialect) -> _Rows:
     seen = conversation.seen
     pushes = seen.get("Push", 0)
+    if not pushes and dialect.pushes:
+        for_s = f"{_open_s(conversation):.1f} s"
+        means = f"none came in the {for_s} that the connections were open: a run listens longer"
+        yield ("pushes", means, "")
+        return
     if not pushes:
         means = "no Push was read: messages that the server sends on its own are not judged"
         yield ("pushes", means, "Push(text=…, number=…), if it sends any")

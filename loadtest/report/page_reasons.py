@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtest import text
+from loadtest.report.advice import FAILURES_DOUBTFUL
 from loadtest.report.judged_run import JudgedRun
 from loadtest.ruling import Ruling
 from loadtest.verdict.items import AnyItem, Verdict
@@ -83,5 +84,5 @@ def generator_warning(verdict: Verdict) -> str:
     else:
         cause, remedy = f": {generator.problems[0]}" if generator.problems else "", ""
     failed = any(item.verdict is Ruling.FAIL for item in verdict.items)
-    effect = "Failures may be its own" if failed else "The times shown may include its own delays"
+    effect = FAILURES_DOUBTFUL if failed else "The times shown may include its own delays"
     return f"Load generator {generator.state}{cause}. {effect}{remedy}."

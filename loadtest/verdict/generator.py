@@ -163,7 +163,7 @@ def _short_of_time(run: RunData, figures: Mapping[str, float | None]) -> str:
     unread = _worst(run, _UNREAD)
     received, sent = run.count("messaging.wire_received"), run.count("messaging.wire_sent")
     if unread is not None and unread.is_problem and received > _FLOOD_RATIO * sent:
-        return "flood"
+        return "flooded" if run.count("losses.flooded") else "flood"
     used = [figures.get(name) for name in ("cpu_ratio", "process_cpu_ratio")]
     return "machine" if all(ratio is not None and ratio < IDLE_CPU_RATIO for ratio in used) else "load"
 

@@ -34,7 +34,8 @@ _ANY = {
     "blocked": "code of the script or the dialect blocked it, see below",
     "machine": MACHINE,
     "stall": "make sure that nothing suspends the process or the machine",
-    "flood": "the server sent more than could be read, see the losses `flooded` and --ws-max-messages-per-s",
+    "flood": "the server sent more than could be read",
+    "flooded": "the server sent more than could be read, see the losses `flooded` and --ws-max-messages-per-s",
     "steal": "use a machine with fewer neighbours",
 }
 
@@ -45,6 +46,7 @@ def remedy(problem: str, manifest: Manifest) -> str:
     Args:
         problem: what is short: `load` (the engine's time), `machine` (the CPU, which others had), `threads`,
             `pauses`, `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`, `flood`,
+            `flooded` (if connections were ended for it),
             `blocked` (by user code).
         manifest: of the run.
     """
