@@ -64,6 +64,61 @@ class TestThePage:
         assert "instead of" in errors["resumed into another session"]
 
 
+ROOM = """
+[login]
+message = '{"type": "join", "session": null}'
+[resume]
+message = '{"type": "join", "session": "$resume"}'
+[established]
+when = { type = "joined" }
+session = "session"
+resume = "session"
+[history]
+when = { type = "joined" }
+items = "history"
+window = 50
+shared = true
+[request]
+message = '{"type": "message", "client_id": "$uuid", "text": "$text"}'
+[reply]
+when = { type = "ack" }
+id = "client_id"
+[push]
+when = { type = "message" }
+[ignore]
+when = { type = "presence" }
+"""
+
+
+class TestARoom:
+    """A room that keeps its newest 50 messages for all its members."""
+
+    @staticmethod
+    def _run(toml: str, fault: str | None, folder: Path) -> Finished:
+        file = folder / "chat.toml"
+        file.write_text(toml)
+        with bundled_server("chat_room", fault) as url:
+            return run_bundled("template", url, folder, options=(f"file={file}",))
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """The session's own texts are told by their marks, and the others are counted."""
+        finished = self._run(ROOM, None, tmp_path)
+        passed(finished, "persistence")
+        assert finished.counts["persistence.acknowledged"] > 0
+
+    def test_one_message_in_twenty_is_not_stored(self, tmp_path: Path) -> None:
+        """The holes between a session's own messages show."""
+        summary, _ = failed(self._run(ROOM, "loses_stored", tmp_path), "persistence")
+        assert "missing from the restored history" in summary
+
+    def test_not_said_to_be_shared(self, tmp_path: Path) -> None:
+        """Then the others' texts are a leak, and the next step says how to tell that they are not."""
+        finished = self._run(ROOM.replace("shared = true", ""), None, tmp_path)
+        summary, _ = failed(finished, "persistence")
+        assert "another session's" in summary
+        assert "shared = true in [history]" in " ".join(finished.output.split())
+
+
 @pytest.mark.parametrize("server", FILES)
 def test_other_forms(server: str, tmp_path: Path) -> None:
     """Binary messages, and streamed answers: a check finds nothing wrong."""

@@ -45,6 +45,28 @@ class TestHeartbeat:
         assert " sessions barred from reconnecting" in summary
 
 
+class TestAChatRoom:
+    """Ten sessions in a room that keeps its newest 50 messages: each finds a few of its own there."""
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """What others wrote while a session was away has pushed its older messages out: none is missed."""
+        finished = _run("A chat room", "chat_room", None, tmp_path)
+        passed(finished, "persistence")
+        assert finished.counts["persistence.histories"] >= 10
+        assert finished.counts["persistence.acknowledged"] > 0
+        assert finished.counts["messaging.pushes"] > finished.counts["messaging.answered"]
+
+    def test_one_message_in_twenty_is_not_stored(self, tmp_path: Path) -> None:
+        """The holes show, and what came instead."""
+        finished = _run("A chat room", "chat_room", "loses_stored", tmp_path)
+        summary, errors = failed(finished, "persistence")
+        assert "missing from the restored history" in summary
+        example = errors["acknowledged requests are not restored"]
+        assert re.search(
+            r"; restored \d+ messages, (own requests \d+–\d+|no own requests), window 50$", example
+        )
+
+
 class TestStreamedAnswers:
     """Answers in pieces, several at a time."""
 
