@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bundled import bundled_server, check_bundled, run_bundled
-from tests.support.examples import failed, passed
+from tests.support.examples import FEW_IN_A_ROOM, failed, passed
 from tests.support.locusts import Finished
 from tests.support.places import ROOT
 
@@ -98,7 +98,7 @@ class TestARoom:
         file = folder / "chat.toml"
         file.write_text(toml)
         with bundled_server("chat_room", fault) as url:
-            return run_bundled("template", url, folder, options=(f"file={file}",))
+            return run_bundled("template", url, folder, *FEW_IN_A_ROOM, options=(f"file={file}",), seconds=8)
 
     def test_sound(self, tmp_path: Path) -> None:
         """The session's own texts are told by their marks, and the others are counted."""
