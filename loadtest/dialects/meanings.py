@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.dialects.base import Established, Push, Reply, Restored, Unreadable
-from loadtest.text import one_line
+from loadtest.text import counted, one_line
 
 
 def listed(result: Any) -> Sequence[Any]:
@@ -51,6 +51,9 @@ def meaning_of(incoming: Any) -> str:
         value = getattr(incoming, field.name)
         if value == field.default:
             continue
+        if isinstance(value, tuple | list):
+            shown.append(counted(len(value), field.name.removesuffix("s")))
+            continue
         text = "…" if field.name == "text" else _short(value)  # a text stands in the message beside it
         shown.append(text if field.required else f"{field.name}={text}")
     return f"{type(incoming).__name__}({', '.join(shown)})"
@@ -59,7 +62,7 @@ def meaning_of(incoming: Any) -> str:
 def _short(value: Any) -> str:
     """Return the `repr` of a value, with a long text cut within its quotes."""
     if isinstance(value, tuple | list):
-        return f"[{len(value)}]"
+        return counted(len(value), "value")
     if isinstance(value, str):
         return f"'{one_line(value, _VALUE)}'"
     return one_line(repr(value), _VALUE)

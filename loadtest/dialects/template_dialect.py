@@ -79,6 +79,7 @@ class TemplateDialect(Dialect):
         cls.identifies = established is not None and ("session" in established or "thread" in established)
         cls.keeps_history = history is not None
         cls.history_window = history.values.get("window") if history else None
+        cls.shares_history = history.values.get("shared") if history else None
         cls.pushes = get("push") is not None
         cls.heartbeat_s = heartbeat.values["every_s"] if heartbeat else None
         if get("request") is None:
@@ -243,10 +244,13 @@ class TemplateDialect(Dialect):
         found = value_at(fields, section.path("items"))
         items = found if isinstance(found, list) else [] if found is MISSING else [found]
         path = section.path("text")
-        texts = (value_at(item, path) if path else marked_text(session, item) for item in items)
+        found_in = (value_at(item, path) if path else marked_text(session, item) for item in items)
+        texts = [text for text in found_in if isinstance(text, str)]
+        if self.shares_history:
+            texts = [text for text in texts if session.sequence_of(text) is not None]
         assert self.protocol is not None
         return Restored(
-            texts=[text for text in texts if isinstance(text, str)],
+            texts=texts,
             count=len(items),
             complete=self.protocol.get("history_end") is None,
         )

@@ -201,6 +201,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Kind]]] = {
         "items": _FIELD,
         "text": _FIELD,
         "window": Whole(1, 10**6),
+        "shared": _FLAG,
     },
     "history_end": {},
     "error": {"id": _FIELD, "text": _FIELD},

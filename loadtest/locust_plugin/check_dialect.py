@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.command_lines import public_command
+from loadtest.dialects.base import Dialect
 from loadtest.engine.conversation import Conversation
 from loadtest.engine.scripted_session import ScriptedSession
 from loadtest.errors import InvalidSetting, UsageError
@@ -55,11 +56,14 @@ def check_dialect(
     """
     if not locustfile.is_file():
         raise InvalidSetting("LOCUSTFILE", str(locustfile), "must be a file")
+    if locustfile.suffix == ".toml":
+        raise UsageError(_of_template(locustfile, host))
     kind = user_class(locustfile, name)
     url = host or kind.host
     if not url:
         raise UsageError(f"--host must be given: {URL_FORM}")
-    settings = load_settings(overridden(kind.values(), values), url)
+    all_values = overridden(kind.values(), values)
+    settings = load_settings(all_values, url)
     check_token_command(settings.token)
     dialect, target = settings.engine.config.dialect, str(settings.engine.target)
     on_start(f"checking {type(dialect).__name__} against {target}")
@@ -69,7 +73,28 @@ def check_dialect(
         dialect=dialect,
         target=target,
         run=without_secrets(shlex.join(command), settings.secrets),
+        lacks_token=_lacks_token(dialect, all_values),
     )
+
+
+def _of_template(file: Path, host: str | None) -> str:
+    """Return what to do about the file of a protocol in place of a locustfile."""
+    options = (
+        "--dialect",
+        "template",
+        "--dialect-option",
+        f"file={file}",
+        "--host",
+        host or "ws://HOST:PORT",
+    )
+    command = shlex.join(("loadtest", "dialect", "check", "locustfiles/ws.py", *options))
+    return f"{file} is not a locustfile. To check a protocol for the dialect template, run: {command}"
+
+
+def _lacks_token(dialect: Dialect, values: Mapping[str, Any]) -> bool:
+    """Return whether the path has a place for a token and nothing can give one."""
+    given = values["token"] or values["token_cmd"] or dialect.overrides("login")
+    return "{token}" in dialect.path and not given
 
 
 def _conversation(settings: LoadSettings) -> Conversation:

@@ -32,6 +32,12 @@ _TEXT_RATIO = 0.55
 _DETAIL = 60
 """Characters of an example that the headline has room for."""
 
+_NO_TOKEN = Finding(
+    level=Level.NOTE,
+    what="{token} in the path is empty: no token is given",
+    hint="Set LOCUST_WS_TOKEN, or use --token",
+)
+
 _STYLES = {Level.MISTAKE: "bold red", Level.FAIL: "bold red", Level.NOTE: "yellow"}
 
 
@@ -52,17 +58,19 @@ class DialectCheck:
         dialect: the dialect.
         target: the server's URL.
         run: the command that runs the locustfile against the server.
+        lacks_token: whether the path has a place for a token, and none was given.
     """
 
     conversation: Conversation
     dialect: Dialect
     target: str
     run: str
+    lacks_token: bool = False
 
     @property
     def findings(self) -> list[Finding]:
         """What the conversation shows."""
-        return findings(self.conversation)
+        return [*findings(self.conversation), *([_NO_TOKEN] if self.lacks_token else [])]
 
     @property
     def unjudged(self) -> list[Unjudged]:

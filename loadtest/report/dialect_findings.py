@@ -103,8 +103,14 @@ _HINTS: Sequence[tuple[str, str]] = (
     (
         "acknowledged requests are not restored",
         "Restored takes the texts of this session's requests. If the server restores only the newest "
-        "messages, set history_window",
+        "messages, set history_window and give count= too; if sessions share them, shares_history = True",
     ),
+    (
+        "foreign text in the restored history",
+        "If sessions share a room, pass only the session's own texts, with count=, and set "
+        "shares_history = True",
+    ),
+    ("foreign text in a push", "If sessions share a room, leave text out of Push"),
     (
         "no history was restored",
         "keeps_history = True: read should return Restored after a resume. A run does not judge the history "

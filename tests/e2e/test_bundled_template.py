@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bundled import bundled_server, check_bundled, run_bundled
-from tests.support.examples import failed, passed
+from tests.support.examples import FEW_IN_A_ROOM, failed, passed
 from tests.support.locusts import Finished
 from tests.support.places import ROOT
 
@@ -62,6 +62,61 @@ class TestThePage:
         summary, errors = failed(self._run("rotation_forgotten", tmp_path), "persistence")
         assert "came back as another session" in summary
         assert "instead of" in errors["resumed into another session"]
+
+
+ROOM = """
+[login]
+message = '{"type": "join", "session": null}'
+[resume]
+message = '{"type": "join", "session": "$resume"}'
+[established]
+when = { type = "joined" }
+session = "session"
+resume = "session"
+[history]
+when = { type = "joined" }
+items = "history"
+window = 50
+shared = true
+[request]
+message = '{"type": "message", "client_id": "$uuid", "text": "$text"}'
+[reply]
+when = { type = "ack" }
+id = "client_id"
+[push]
+when = { type = "message" }
+[ignore]
+when = { type = "presence" }
+"""
+
+
+class TestARoom:
+    """A room that keeps its newest 50 messages for all its members."""
+
+    @staticmethod
+    def _run(toml: str, fault: str | None, folder: Path) -> Finished:
+        file = folder / "chat.toml"
+        file.write_text(toml)
+        with bundled_server("chat_room", fault) as url:
+            return run_bundled("template", url, folder, *FEW_IN_A_ROOM, options=(f"file={file}",), seconds=8)
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """The session's own texts are told by their marks, and the others are counted."""
+        finished = self._run(ROOM, None, tmp_path)
+        passed(finished, "persistence")
+        assert finished.counts["persistence.acknowledged"] > 0
+
+    def test_one_message_in_twenty_is_not_stored(self, tmp_path: Path) -> None:
+        """The holes between a session's own messages show."""
+        summary, _ = failed(self._run(ROOM, "loses_stored", tmp_path), "persistence")
+        assert "missing from the restored history" in summary
+
+    def test_not_said_to_be_shared(self, tmp_path: Path) -> None:
+        """Then the others' texts are a leak, and the next step says how to tell that they are not."""
+        finished = self._run(ROOM.replace("shared = true", ""), None, tmp_path)
+        summary, _ = failed(finished, "persistence")
+        assert "another session's" in summary
+        assert "shared = true in [history]" in " ".join(finished.output.split())
 
 
 @pytest.mark.parametrize("server", FILES)

@@ -89,7 +89,7 @@ def test_the_dialect_of_the_reference_server(tmp_path: Path, server: str) -> Non
     """The locustfile that comes with the package: streamed answers, and a history with both roles."""
     done = check(tmp_path, "--host", server, source=(ROOT / "locustfiles" / "ws.py").read_text())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Restored(texts=[3], count=6)" in " ".join(done.stdout.split())
+    assert "Restored(3 texts, count=6)" in " ".join(done.stdout.split())
     assert "Findings" not in done.stdout
 
 
@@ -99,6 +99,7 @@ def test_the_dialect_of_the_reference_server(tmp_path: Path, server: str) -> Non
         ("Market data", "market_data"),
         ("Single-use tickets", "tickets"),
         ("History, one message a frame", "replayed_history"),
+        ("A chat room", "chat_room"),
     ],
 )
 def test_the_examples_of_the_docs_pass(heading: str, name: str, tmp_path: Path) -> None:
@@ -134,6 +135,38 @@ def test_a_mistake_in_the_dialect(tmp_path: Path) -> None:
     )
     assert "chat.py, line 10: return oops" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_path_without_its_token(tmp_path: Path) -> None:
+    """It is said that nothing fills the place in the path; not so if a token is given."""
+    for token in ("", "t"):
+        with small_chat() as (_, port):
+            given = ("--host", f"ws://127.0.0.1:{port}", "--path", "/chat/{session_id}?token={token}")
+            done = check(tmp_path, *given, LOCUST_WS_TOKEN=token)
+        assert ("{token} in the path is empty: no token is given" in done.stdout) is not bool(token), (
+            done.stdout
+        )
+
+
+def test_the_file_of_a_template_is_no_locustfile(tmp_path: Path) -> None:
+    """The command that checks it is named, with the file and the host."""
+    (tmp_path / "chat.toml").write_text("[push]\nwhen = { a = 1 }\n")
+    for host, named in ((("--host", "ws://127.0.0.1:8000"), "ws://127.0.0.1:8000"), ((), "ws://HOST:PORT")):
+        done = subprocess.run(
+            command("chat.toml", *host),
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "SyntaxError" not in done.stderr
+        assert (
+            "loadtest dialect check locustfiles/ws.py --dialect template --dialect-option file=chat.toml "
+            f"--host {named}"
+        ) in done.stderr
 
 
 def test_json_is_one_document(tmp_path: Path) -> None:

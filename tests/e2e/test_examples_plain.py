@@ -12,7 +12,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from tests.support.examples import failed, passed, run_example, stranger
+from tests.support.examples import FEW_IN_A_ROOM, failed, passed, run_example, stranger
 from tests.support.locusts import Finished
 
 
@@ -43,6 +43,28 @@ class TestHeartbeat:
         summary, _ = failed(finished, "stability")
         assert " x 4408 'logged out: silent for 2 s'; first at 00:0" in summary
         assert " sessions barred from reconnecting" in summary
+
+
+class TestAChatRoom:
+    """A room that keeps its newest 50 messages: each session finds a few of its own there."""
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """What others wrote while a session was away has pushed its older messages out: none is missed."""
+        finished = _run("A chat room", "chat_room", None, tmp_path, *FEW_IN_A_ROOM)
+        passed(finished, "persistence")
+        assert finished.counts["persistence.histories"] >= 10
+        assert finished.counts["persistence.acknowledged"] > 0
+        assert finished.counts["messaging.pushes"] > finished.counts["messaging.answered"]
+
+    def test_one_message_in_twenty_is_not_stored(self, tmp_path: Path) -> None:
+        """The holes show, and what came instead."""
+        finished = _run("A chat room", "chat_room", "loses_stored", tmp_path, *FEW_IN_A_ROOM)
+        summary, errors = failed(finished, "persistence")
+        assert "missing from the restored history" in summary
+        example = errors["acknowledged requests are not restored"]
+        assert re.search(
+            r"; restored \d+ messages, (own requests \d+–\d+|no own requests), window 50$", example
+        )
 
 
 class TestStreamedAnswers:

@@ -31,6 +31,9 @@ PLAN = (
 )
 """Enough answers and resumes for every item within a few seconds."""
 
+FEW_IN_A_ROOM = ("--ws-sessions", "3", "--ws-drop-every", "1")
+"""Of each user, for a room that keeps 50 messages: each session then has several of its own in there."""
+
 START_S = 30.0
 """Time for a server to listen; frameworks import slowly on a busy machine."""
 

@@ -26,7 +26,7 @@ from loadtest.events import Send
         (Reply(None, "text", whole=True), "Reply(None, text=…, whole=True)"),
         (Established(session_id="s"), "Established(session_id='s')"),
         (Established(), "Established()"),
-        (Restored(texts=["a", "b"], count=4), "Restored(texts=[2], count=4)"),
+        (Restored(texts=["a", "b"], count=4), "Restored(2 texts, count=4)"),
         (Restored(complete=False), "Restored(complete=False)"),
         (Failed("7", "no\x1b room"), "Failed('7', 'no\\x1b room')"),
         (Push(number=3, text="news"), "Push(text=…, number=3)"),

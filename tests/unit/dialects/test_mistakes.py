@@ -87,6 +87,7 @@ def test_a_dialect_of_the_right_form() -> None:
         ({"forbidding_close_codes": 1008}, r"Chat\.forbidding_close_codes must be a set of numbers"),
         ({"subprotocols": "chat"}, r"Chat\.subprotocols must be a tuple of strings"),
         ({"default_path": "chat"}, r"Chat\.path must be a path that begins with a slash"),
+        ({"shares_history": "yes"}, r"Chat\.shares_history must be True, False or None, not 'yes'"),
         ({"history_window": True}, r"Chat\.history_window must be None or a number above 0, not True"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,

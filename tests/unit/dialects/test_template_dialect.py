@@ -425,6 +425,31 @@ class TestStreams:
         assert session.memory["answers"] == session.memory["uuids"] == {}
 
 
+@pytest.mark.parametrize("text", ["", 'text = "said"'])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_history_that_sessions_share(text: str, shared: bool) -> None:
+    """The session's own texts are passed, and all messages counted; without `shared`, all texts are."""
+    dialect = made(f"""
+        [history]
+        when = {{ type = "joined" }}
+        items = "history"
+        window = 4
+        {text}
+        {"shared = true" if shared else ""}
+        [request]
+        message = '{{"text": "$text"}}'
+        [reply]
+    """)
+    session = dialect_session()
+    own, foreign = session.text(3), dialect_session(1).text(0)
+    altered = own[:-1]
+    history = [{"said": said} for said in (foreign, own, "hello", altered)]
+    texts = [own, altered] if shared else [foreign, own, *(["hello"] if text else []), altered]
+    joined = {"type": "joined", "history": history}
+    assert read(dialect, joined, session) == [Restored(texts=texts, count=4)]
+    assert dialect.shares_history is (True if shared else None)
+
+
 def test_history_in_pieces() -> None:
     """Each message is a piece; another one says that it was the last."""
     dialect = made(

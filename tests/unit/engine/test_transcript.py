@@ -70,7 +70,7 @@ def test_a_sound_conversation() -> None:
         (
             "<-",
             f'{{"type": "history", "texts": ["{text}"]}}',
-            "Restored(texts=[1]); holds 1 acknowledged request",
+            "Restored(1 text); holds 1 acknowledged request",
         ),
     ]
     times = [entry.at_ns for entry in conversation.entries]

@@ -211,6 +211,16 @@ def test_printing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == told(check, 80)
 
 
+def test_a_path_without_its_token() -> None:
+    """A note says which place in the path is empty, and how to fill it."""
+    assert not [finding for finding in sound().findings if "{token}" in finding.what]
+    held = sound().conversation
+    check = DialectCheck(conversation=held, dialect=Chat(), target="", run=RUN, lacks_token=True)
+    (note,) = [finding for finding in check.findings if "{token}" in finding.what]
+    assert (note.level, note.hint) == ("note", "Set LOCUST_WS_TOKEN, or use --token")
+    assert check.exit_code == 0
+
+
 def test_a_history_that_is_no_restored_message_is_a_note() -> None:
     """A run does not judge the history then, so the check does not fail either."""
     talk = Talk(Chat())
