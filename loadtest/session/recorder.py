@@ -140,6 +140,7 @@ COUNTS: Final = {
     "messaging.pushes_altered": "pushes with an altered text of their session",
     "messaging.pushes_foreign": "pushes with another session's text",
     "messaging.pushes_unmarked": "pushes with a text that bears no mark, so there was nothing to check",
+    "messaging.pushes_unnumbered": "pushes without a number that would show what is missing",
     "messaging.pushes_expected": "pushes due at the expected rate while pushes were counted",
     "messaging.pushes_arrived": "pushes received in that time",
     "messaging.push_stretches": "stretches of connections over which pushes were counted",
