@@ -4,6 +4,7 @@
 reports progress. Ctrl-C, SIGTERM and SIGHUP stop the runs in progress; the completed pairs are judged.
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,8 +62,20 @@ class DuelResult:
     failure: LoadtestError | None = None
 
 
+def load_average_1m() -> float:
+    """Return the machine's load average over the last minute; 0 if the system does not tell it."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return 0.0
+
+
 def run_duel(
-    settings: DuelSettings, tell: Callable[[str], None], *, make_runs: MakeRuns = run_at_once
+    settings: DuelSettings,
+    tell: Callable[[str], None],
+    *,
+    make_runs: MakeRuns = run_at_once,
+    load_average: Callable[[], float] = load_average_1m,
 ) -> DuelResult:
     """Run a duel to its end.
 
@@ -70,6 +83,7 @@ def run_duel(
         settings: settings of the duel.
         tell: called with each line of progress.
         make_runs: makes the runs of some sides at the same time.
+        load_average: returns the machine's load average over the last minute.
 
     Raises:
         UsageError: before the first pair was complete: a command starts no server, Locust refuses its
@@ -77,7 +91,7 @@ def run_duel(
         LoadtestError: before the first pair was complete: Locust failed.
     """
     check_writable(settings.results)
-    duel = Duel(settings, tell, make_runs)
+    duel = Duel(settings, tell, make_runs, load_average)
     with _signals_as_ctrl_c():
         failure = duel.run()
     if failure is not None and not duel.record.pairs:
@@ -94,7 +108,13 @@ class Duel:
         report: its report.html, None until it has been written.
     """
 
-    def __init__(self, settings: DuelSettings, tell: Callable[[str], None], make_runs: MakeRuns) -> None:
+    def __init__(
+        self,
+        settings: DuelSettings,
+        tell: Callable[[str], None],
+        make_runs: MakeRuns,
+        load_average: Callable[[], float],
+    ) -> None:
         started_unix_ns = time.time_ns()
         self.record = DuelRecord(
             a=settings.a.revision,
@@ -114,6 +134,7 @@ class Duel:
         self._settings = settings
         self._tell = tell
         self._make_runs = make_runs
+        self._load_average = load_average
         self._pairs: list[DuelPair] = []
         self._drawn = PairSums()
         self.report: Path | None = None
@@ -128,6 +149,8 @@ class Duel:
             self._tell_all(output.opening_lines(self._settings))
             forecast = Forecast(self._settings, self.record.started_unix_ns)
             self._tell_all(forecast.before())
+            if busy := output.busy_line(self._load_average(), os.cpu_count() or 1):
+                self._tell(busy)
             with Servers(
                 self._settings.sides, folder=self.folder, timeout_s=self._settings.start_timeout_s
             ) as servers:

@@ -51,6 +51,25 @@ def opening_lines(settings: DuelSettings) -> Iterator[str]:
         yield limit
 
 
+MAX_LOAD_PER_CORE = 1.5
+"""Load average per core up to which a machine may still give a load generator the CPU that it needs."""
+
+
+def busy_line(load_average: float, cores: int) -> str:
+    """Return the warning printed before the first pair on a machine that is busy already; empty if it is not.
+
+    Args:
+        load_average: mean number of processes that run or wait for a core, over the last minute.
+        cores: number of the machine's cores.
+    """
+    if load_average <= MAX_LOAD_PER_CORE * cores:
+        return ""
+    return (
+        f"this machine is busy already (load average {load_average:.1f} on {text.counted(cores, 'core')}): "
+        "pairs do not count while the load generator is overloaded"
+    )
+
+
 def _units(settings: DuelSettings) -> str:
     """Return the effect of pairs that share instances of the servers; empty if each has its own."""
     if settings.pairs_per_unit == 1:

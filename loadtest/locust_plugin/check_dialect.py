@@ -135,6 +135,8 @@ def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _public(row: Setting, value: Any) -> str:
+    if row.attribute == "headers":
+        return f"{str(value).partition(':')[0].strip()}: …"
     if row.secret and not isinstance(row.kind, FilePath):
         return HIDDEN
     return public_command(value) if row.attribute == "token_cmd" else written(value)

@@ -92,14 +92,17 @@ class RecordingLifecycle(Lifecycle):
         if configuration.options.headless and configuration.run_time_s and configuration.host:
             self._revision = self._ask_now(configuration.settings(configuration.host))[0]
 
-    def _ask_now(self, settings: LoadSettings) -> tuple[Revision, Health | None]:
+    def _ask_now(self, settings: LoadSettings, *, own_server: bool = False) -> tuple[Revision, Health | None]:
         """Return the server's revision, and for a probe its health."""
         health_path = self.health_path or settings.engine.config.dialect.health_path
         ask = asking(settings)
         probed = self.made_by == "probe"  # other runs do not judge health
         health = public_health(ask(health_path), settings) if probed and health_path is not None else None
         known, self._revision = self._revision, None  # a later run may meet another revision
-        return known or find_revision(settings, ask, health_path=health_path, probed=probed), health
+        found = known or find_revision(
+            settings, ask, health_path=health_path, probed=probed, own_server=own_server
+        )
+        return found, health
 
     def listen(self) -> None:
         """Start listening to Locust's events, and start the live views."""
@@ -126,7 +129,7 @@ class RecordingLifecycle(Lifecycle):
         by_class = configuration.settings_by_class(host)
         configuration.check_users(by_class, self._runner.target_user_count, self._processes)
         settings = self._settings = configuration.settings(host)
-        revision, health = self._ask_now(settings)
+        revision, health = self._ask_now(settings, own_server=self._server.has_been(host))
         gauge_watch = None if settings.gauge is None else GaugeWatch(settings.gauge)
         start = RunStart.now()  # after all slow steps except starting the load
         manifest = msgspec.structs.replace(

@@ -1,9 +1,10 @@
 """Finds the name of the server's revision and where it came from.
 
 It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
-`revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. The
-process that records a run queries the server once before the run. A revision given as an option always wins;
-if the server names another one, the run is made and a warning shows the difference.
+`revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. A
+reference server that the tool started itself has the tool's version, whatever CI job runs it. The process that
+records a run queries the server once before the run. A revision given as an option always wins; if the server
+names another one, the run is made and a warning shows the difference.
 
 The name becomes a folder's name and the key by which runs are compared, so it is cut to the characters valid
 in both. A name that contains one of the run's secrets, or that means "unknown", is skipped, and the next
@@ -22,9 +23,10 @@ from itertools import chain
 import msgspec
 
 from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.results.environment import versions
 from loadtest.results.manifest import UNNAMED
 from loadtest.results.revision_name import revision_name
-from loadtest.results.said_revision import GIVEN, SaidRevision, revision_doubt
+from loadtest.results.said_revision import GIVEN, REFERENCE_SERVER, SaidRevision, revision_doubt
 from loadtest.scrubber import public_line, without_secrets
 from loadtest.text import one_line, public_path
 from loadtest.transport.http_health import Answer, Health, ask
@@ -89,6 +91,7 @@ def find_revision(
     *,
     health_path: str | None,
     probed: bool = False,
+    own_server: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> Revision:
     """Return the revision of the server under test, and log where it came from.
@@ -98,13 +101,19 @@ def find_revision(
         ask: queries the server.
         health_path: path of the health endpoint, None if there is none.
         probed: whether this is a probe, whose option has another name and which needs no baseline.
+        own_server: whether the server is one that the tool started itself.
         environment: the process's environment variables.
     """
     search = _Search(settings, ask, health_path)
     if settings.revision:
         return _given(settings.revision, search)
-    named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
-    found = next(named, Revision(UNNAMED))  # lazy: a source is queried only if those before it named none
+    named = chain(
+        search.named_by_header(),
+        _of_own_server() if own_server else (),
+        search.named_by_health(),
+        search.named_by(environment),
+    )
+    found = next(named, Revision(UNNAMED))  # a source is queried only if those before it named none
     if found.name == UNNAMED:
         asked = "".join(f"; {one}" for one in search.reasons())
         logger.warning(
@@ -116,6 +125,12 @@ def find_revision(
     else:
         logger.info("the revision is %s (%s)", found.name, found.source)
     return found
+
+
+def _of_own_server() -> Iterator[Revision]:
+    """Yield the revision of the reference server: the tool's version, if the tool is installed."""
+    if version := versions().get("loadtest"):
+        yield Revision(revision_name(f"loadtest-{version}"), REFERENCE_SERVER)
 
 
 def _given(name: str, search: "_Search") -> Revision:
@@ -140,13 +155,15 @@ class _Search:
 
     def __init__(self, settings: LoadSettings, ask: Ask, health_path: str | None) -> None:
         self.answers: list[str] = []
+        self._nameless = ""  # the answer of a healthy endpoint that named no version
         self._settings = settings
         self._ask = ask
         self._health_path = health_path
 
     def reasons(self) -> Iterator[str]:
         """Yield why the server named no revision: its answers, or a missing health endpoint."""
-        yield from self.answers
+        for answer in self.answers:
+            yield f"{answer}, but no version in it" if answer == self._nameless else answer
         if self._health_path is None:
             dialect = self._settings.engine.config.dialect.name
             yield f"the dialect {dialect} has no health endpoint (health_path)"
@@ -186,6 +203,8 @@ class _Search:
         for field in FIELDS:
             if name := self._cleaned(fields.get(field, "")):
                 yield Revision(name, f"{field} in {_get(self._health_path)}")
+        if answer.health.ok:
+            self._nameless = self._told(answer)
 
     def named_by(self, environment: Mapping[str, str]) -> Iterator[Revision]:
         """Yield the commit that the CI job builds, if this is a CI job."""
@@ -195,13 +214,16 @@ class _Search:
 
     def _answer(self, path: str) -> Answer:
         answer = self._ask(path)
-        told = str(public_health(answer, self._settings))
+        told = self._told(answer)
         sent = {name.lower() for name, _ in self._settings.engine.headers}
         if answer.health.status in _WANT_A_TOKEN and "authorization" not in sent:
             told += ", without a token: only --ws-header headers are sent"
         if told not in self.answers:
             self.answers.append(told)
         return answer
+
+    def _told(self, answer: Answer) -> str:
+        return str(public_health(answer, self._settings))
 
     def _cleaned(self, text: str) -> str:
         """Return a text as a revision's name; empty if it names none, or contains a secret."""

@@ -14,7 +14,7 @@ from loadtest.options import SETTINGS, command_options
 from loadtest.report.advice import next_step, shown_items
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
-from loadtest.results.said_revision import GIVEN
+from loadtest.results.said_revision import GIVEN, REFERENCE_SERVER
 from loadtest.results.user_classes import alike
 from loadtest.setting import Setting, written
 from loadtest.statistics.margins import margins_text
@@ -98,7 +98,7 @@ class JudgedRun:
             head += f" --host {shlex.quote(manifest.target)}"
         plans = [one.plan for one in manifest.classes] or [plan]
         options = command_options(alike(plans))  # what classes differ in is in the locustfile
-        if manifest.named:
+        if self._has_revision_to_give:
             options.append(f"{GIVEN} {shlex.quote(manifest.revision)}")
         options += [row.option_with(value) for row, value in _judging(manifest)]
         return _broken(head, options)
@@ -113,7 +113,7 @@ class JudgedRun:
             "--dialect": manifest.plan.dialect,
             "--path": manifest.plan.path,
             "--health-path": manifest.health and manifest.health.path,
-            "--revision": manifest.revision if manifest.named else None,
+            "--revision": manifest.revision if self._has_revision_to_give else None,
         }
         options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
         options += [
@@ -122,6 +122,12 @@ class JudgedRun:
             if row.attribute in _OF_PROBES
         ]
         return _broken("loadtest probe", options)
+
+    @property
+    def _has_revision_to_give(self) -> bool:
+        """Whether the run has a revision that its command repeats: the tool knows its own server's."""
+        manifest = self.run.manifest
+        return manifest.named and manifest.revision_source != REFERENCE_SERVER
 
     @property
     def started_reference_server(self) -> bool:

@@ -10,6 +10,9 @@ from loadtest.results.revision_name import revision_name
 GIVEN = "--ws-revision"
 """Source of a revision that a person named."""
 
+REFERENCE_SERVER = "the reference server"
+"""Source of the revision of the server that the tool started itself."""
+
 _UNSAFE = re.compile(r"[^a-z0-9._-]+")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 """A commit's hash, in full or shortened as Git shortens it."""

@@ -29,6 +29,7 @@ from loadtest.results.reader import read_run
 from loadtest.runs.baselines import Found, baseline_of
 from loadtest.runs.past_runs import Histories, histories
 from loadtest.runs.run_items import baseline_items, with_log
+from loadtest.runs.suitability import NONE_GOOD
 from loadtest.runs.verdict_file import readable_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
@@ -42,6 +43,11 @@ from loadtest.verdict.side_changes import changes_over_runs
 _AT_ONCE = 10_000  # records classified in one batch
 
 _NO_BASELINE = "this run cannot be a baseline: the load generator was {}. Repeat the run"
+
+_LAST_RESORT = (
+    "this run can be a baseline only while there is no better one: the load generator was {}. "
+    "Repeat the run"
+)
 
 _FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen again"
 
@@ -145,7 +151,8 @@ def judge_run(
     )
     notes = [*verdict.notes, *found.notes, *([_FORGOTTEN] if forgotten else [])]
     if found.run is None and not verdict.generator.valid and run.manifest.plan.messages_planned:
-        notes.append(_NO_BASELINE.format(verdict.generator.state))
+        never = found.search.rule == NONE_GOOD or not run.manifest.named
+        notes.append((_NO_BASELINE if never else _LAST_RESORT).format(verdict.generator.state))
     verdict = _compared(msgspec.structs.replace(verdict, notes=notes), run, found)
     return JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
 

@@ -65,6 +65,7 @@ COUNT_WORDS: Final = {
     "messaging.pushes_altered": "pushes with an altered text",
     "messaging.pushes_foreign": "pushes with another session's text",
     "messaging.pushes_unmarked": "pushes without a text to check",
+    "messaging.pushes_unnumbered": "pushes without a number",
     "messaging.pushes_expected": "pushes expected",
     "messaging.pushes_arrived": "of these arrived",
     "messaging.push_stretches": "periods in which pushes were counted",

@@ -150,7 +150,9 @@ class Pushes:
                 self._first(now_ns)
         if push.text is not None:
             self._check_text(push.text, now_ns)
-        if push.number is not None:
+        if push.number is None:
+            self._recorder.counts["messaging.pushes_unnumbered"] += 1
+        else:
             self._check_number(push.number, now_ns)
         if push.sent_at_ms is not None and abs(push.sent_at_ms) < MAX_CLOCK_MS:  # not NaN either
             # RFC 3393: with unsynchronised clocks, only the delay above the smallest one is known.

@@ -140,6 +140,7 @@ COUNTS: Final = {
     "messaging.pushes_altered": "pushes with an altered text",
     "messaging.pushes_foreign": "pushes with another session's text",
     "messaging.pushes_unmarked": "pushes without a marked text, so not checked",
+    "messaging.pushes_unnumbered": "pushes without a number that would show missing ones",
     "messaging.pushes_expected": "pushes due at the expected rate while pushes were counted",
     "messaging.pushes_arrived": "of these, pushes received",
     "messaging.push_stretches": "periods in which pushes were counted",

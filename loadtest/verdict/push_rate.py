@@ -35,6 +35,18 @@ def limits(run: RunData) -> dict[str, float]:
     return {"pushes_per_s": per_s, "pushes_short_ratio": MAX_SHORT_RATIO, "least_pushes": MIN_EXPECTED}
 
 
+def advice(run: RunData) -> str:
+    """Return that nothing shows whether all pushes came, empty if numbers or an expected rate do."""
+    unnumbered = run.count("messaging.pushes_unnumbered")
+    manifest = run.manifest
+    if not unnumbered or manifest.pushes_per_s or any(one.pushes_per_s for one in manifest.classes):
+        return ""
+    return (
+        f"{text.counted(unnumbered, 'push', 'pushes')} received without a number: if they come at a steady "
+        "rate, give --ws-pushes-per-s N to judge whether all came"
+    )
+
+
 def ruling(run: RunData) -> tuple[Ruling, str] | None:
     """Judge the rate of pushes; None if none was expected."""
     per_s = run.manifest.pushes_per_s

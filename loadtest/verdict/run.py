@@ -8,7 +8,17 @@ import msgspec
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.statistics.noise import PastRun
-from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
+from loadtest.verdict import (
+    cleanup,
+    connect,
+    health,
+    latency,
+    messaging,
+    persistence,
+    push_rate,
+    reconnect,
+    stability,
+)
 from loadtest.verdict.classes import joined, no_user_of, unspawned
 from loadtest.verdict.completeness import lost_workers, shortfall, unseen_in_short
 from loadtest.verdict.generator import judge_generator
@@ -172,6 +182,8 @@ def _notes(run: RunData) -> list[str]:
         )
     if short := shortfall(run):
         notes.append(short)
+    if advice := push_rate.advice(run):
+        notes.append(advice)
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")

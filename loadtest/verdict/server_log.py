@@ -194,13 +194,23 @@ def _clock(collected: _Collected, window: Window, offset: ClockOffset) -> str:
     if offset.doubtful_ns:
         return ""
     if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
-        return f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
+        return f"; {_shifted(offset_ns / SECOND_NS)}"
     own_ns = (s.at_ns for s in collected.sightings if s.at_ns is not None and not s.record.arrival)
     if offset_ns is None and any(map(window.holds, own_ns)):
         return (
             "; the server's clock offset is unknown (no record of a drop names its session) and taken as 0 s"
         )
     return ""
+
+
+def _shifted(offset_s: float) -> str:
+    """Return what the distance of records from their events means: late records look like a fast clock."""
+    if offset_s < 0:
+        return f"records came about {-offset_s:,.0f} s before their events: the server's clock is behind"
+    return (
+        f"records came about {offset_s:,.0f} s after their events: the server's clock is ahead, or it "
+        "logged late"
+    )
 
 
 def _within(collected: _Collected, window: Window) -> list[Sighting]:

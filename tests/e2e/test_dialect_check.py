@@ -202,7 +202,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert token not in done.stdout + done.stderr
     assert key not in done.stdout + done.stderr
     assert "headers X-Key, Authorization" in done.stdout
-    assert "--ws-header '***'" in done.stdout
+    assert "--ws-header 'X-Key: …'" in done.stdout
     assert "--ws-token" not in done.stdout  # Locust reads the environment too
 
 

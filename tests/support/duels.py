@@ -98,8 +98,9 @@ def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, l
     """
     lines: list[str] = []
     asked: dict[str, Any] = {"a": A, "b": B, "results": results}
+    load_average = changes.pop("load_average", 0.0)
     settings = DuelSettings(**asked | changes)
-    result = run_duel(settings, lines.append, make_runs=runs)
+    result = run_duel(settings, lines.append, make_runs=runs, load_average=lambda: load_average)
     meant = any(isinstance(error, KeyboardInterrupt) for error in runs.instead.values())
     if result.record.end == str(End.INTERRUPTED) and not meant:
         raise KeyboardInterrupt

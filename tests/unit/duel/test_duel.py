@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -202,6 +203,19 @@ def test_what_was_fixed_is_told_in_one_line(tmp_path: Path) -> None:
     ] == [("FAIL", "PASS", "fixed")]
     some, _ = duel(lost_in((1, "a")), tmp_path, pairs=2)
     assert "messaging FAIL → PASS (unclear: in 1 of 2 runs → in 0 of 2)" in map(str, some.record.changes)
+
+
+def test_a_busy_machine_is_told_before_the_first_pair(tmp_path: Path) -> None:
+    """From 1.5 processes a core on, in one line; the duel is run all the same."""
+    busy = 1.6 * (os.cpu_count() or 1)
+    result, told = duel(MadeUpRuns(), tmp_path / "busy", pairs=1, load_average=busy)
+    (line,) = (line for line in told if "busy already" in line)
+    assert line.startswith(f"this machine is busy already (load average {busy:.1f} on ")
+    assert line.endswith("pairs do not count while the load generator is overloaded")
+    assert told.index(line) < next(at for at, one in enumerate(told) if one.startswith("pair 1"))
+    assert len(result.record.pairs) == 1
+    _, told = duel(MadeUpRuns(), tmp_path / "quiet", pairs=1, load_average=1.5 * (os.cpu_count() or 1))
+    assert not [line for line in told if "busy already" in line]
 
 
 def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:

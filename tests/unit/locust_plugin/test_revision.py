@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.revision import Revision, find_revision
 from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
+from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.revision_name import LONGEST
 from loadtest.results.said_revision import SaidRevision
 from loadtest.transport.http_health import Answer, Health
@@ -56,13 +58,19 @@ def found(
     health_path: str | None = HEALTH,
     *,
     probed: bool = False,
+    own_server: bool = False,
     **values: Any,
 ) -> Revision:
     """Return the revision of a run against this server."""
     usual = {attribute: row.default for attribute, row in SETTINGS.items()}
     settings = load_settings(usual | values, "ws://127.0.0.1:1")
     return find_revision(
-        settings, server.ask, health_path=health_path, probed=probed, environment=environment or {}
+        settings,
+        server.ask,
+        health_path=health_path,
+        probed=probed,
+        own_server=own_server,
+        environment=environment or {},
     )
 
 
@@ -225,6 +233,25 @@ def test_without_a_name_it_is_unnamed_and_the_reason_told(caplog: pytest.LogCapt
         "the server's revision is unknown, so this run will not be a baseline: set --ws-revision NAME; "
         "GET /api/health: BadStatusLine: *** after 0 ms"
     )
+
+
+def test_a_healthy_server_that_names_no_version_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    """HTTP 200 alone is no reason."""
+    assert found(Server({HEALTH: answer(body={"status": "ok"})})).name == "unnamed"
+    assert (
+        caplog.records[0]
+        .getMessage()
+        .endswith("; GET /api/health: HTTP 200 after 0 ms, but no version in it")
+    )
+
+
+def test_the_reference_server_has_the_version_of_the_tool(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody need name it: no warning, no request, and not the commit of a CI job. A given name holds."""
+    server, name = Server(), f"loadtest-{metadata.version(DISTRIBUTION)}"
+    assert found(server, CI, own_server=True) == Revision(name, "the reference server")
+    assert server.asked == []
+    assert [record.levelno for record in caplog.records if record.levelno > logging.INFO] == []
+    assert found(server, CI, own_server=True, revision="v42") == Revision("v42", "--ws-revision")
 
 
 def test_without_a_health_endpoint_the_attribute_that_names_one_is_told(

@@ -82,4 +82,7 @@ def test_a_revision_that_is_not_known_is_not_repeated() -> None:
     """The server, or the option, names it next time."""
     assert "--ws-revision" in command(manifest())
     assert "--ws-revision" not in command(manifest(revision="unnamed"))
+    own: dict[str, Any] = {"revision": "loadtest-0.2.0", "revision_source": "the reference server"}
+    assert "--ws-revision" not in command(manifest(**own))
+    assert "--revision" not in command(manifest(made_by="probe", **own))
     assert "--revision" not in command(manifest(revision="unnamed", made_by="probe"))

@@ -487,11 +487,29 @@ def test_a_report_says_that_nobody_compared_its_baseline(tmp_path: Path) -> None
     assert notes_on_the_baseline(second) == []
 
 
+def test_an_overloaded_run_that_never_serves_says_so(tmp_path: Path) -> None:
+    """One without a revision, and one that had no good baseline itself: the rule and the note agree."""
+    nameless = write_run(
+        tmp_path, of=begun("r1", "unnamed", at_s=0), seconds=20, slower_ratio=3, gauges=OVERLOADED
+    )
+    assert "this run cannot be a baseline" in publish(nameless, results=tmp_path).verdict.notes[-1]
+    released(tmp_path, 1, slower_ratio=1)
+    released(tmp_path, 2, slower_ratio=3)
+    shutil.rmtree(tmp_path / "v1")
+    of = begun("r3", "v3", at_s=3 * 3600)
+    path = write_run(tmp_path, of=of, seconds=20, slower_ratio=3, gauges=OVERLOADED)
+    verdict = publish(path, results=tmp_path).verdict
+    assert verdict.latency.evidence.rule == NONE_GOOD
+    assert "this run cannot be a baseline" in verdict.notes[-1]
+    assert compared_with(released(tmp_path, 4, slower_ratio=3))[0] is None
+
+
 def test_the_first_run_may_have_been_overloaded(tmp_path: Path) -> None:
     """The next one cannot be compared with it, but the ones after that with the second."""
     of = begun("r1", "v1", at_s=3600)
     path = write_run(tmp_path, of=of, seconds=20, slower_ratio=3, gauges=OVERLOADED)
-    assert "cannot be a baseline" in publish(path, results=tmp_path).verdict.notes[-1]
+    (note,) = publish(path, results=tmp_path).verdict.notes[-1:]
+    assert note.startswith("this run can be a baseline only while there is no better one: the load ")
     second = released(tmp_path, 2, slower_ratio=3)
     assert compared_with(second) == ("v1", Ruling.INCONCLUSIVE)
     assert notes_on_the_baseline(second) == ["the load generator was overloaded"]

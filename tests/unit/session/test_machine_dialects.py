@@ -355,7 +355,9 @@ class TestRead:
     def test_forms(self, says: Any, pushes: int) -> None:
         """None, one message, or any iterable of them."""
         link = hear(chat(says))
-        assert link.counted("messaging") == ({"pushes": pushes} if pushes else {})
+        counted = link.counted("messaging")
+        counted.pop("pushes_unnumbered", None)  # not all of these have a number
+        assert counted == ({"pushes": pushes} if pushes else {})
         assert not link.recorded.errors
 
     @pytest.mark.parametrize(

@@ -34,9 +34,18 @@ class Connection:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of `messaging` that are not zero."""
+        """The counts of `messaging` that are not zero, without `unnumbered`."""
         counts = self.recorder.counts.items()
-        return {name.removeprefix("messaging."): count for name, count in counts if count}
+        return {
+            name.removeprefix("messaging."): count
+            for name, count in counts
+            if count and name != "messaging.pushes_unnumbered"
+        }
+
+    @property
+    def unnumbered(self) -> int:
+        """The number of pushes without a number."""
+        return self.recorder.counts["messaging.pushes_unnumbered"]
 
     def push(self, now_ns: int, **fields: Any) -> None:
         """Let a push come."""
@@ -84,6 +93,13 @@ class TestPushes:
             connection.push(1, sent_at_ms=sent_at_ms)
         assert all(0 <= sample <= MAX_PUSH_NS for sample in connection.samples("push"))
         assert connection.counts == {"pushes": 4}
+
+    def test_pushes_without_a_number_are_counted(self) -> None:
+        """Of them, nothing shows which are missing; 0 is a number."""
+        connection = Connection()
+        for number in (None, 0, 1, None):
+            connection.push(1, number=number)
+        assert connection.unnumbered == 2
 
     def test_texts(self) -> None:
         """A push may hold own texts, if they are intact, and texts of no session; not those of another."""

@@ -235,6 +235,20 @@ def test_absent_pushes_are_mentioned_in_long_runs() -> None:
     assert "no push was received" in told("messaging", long)
 
 
+def test_pushes_that_nothing_judges_are_noted() -> None:
+    """With what to do; not where all have numbers, or a rate is expected. The verdict stays as it is."""
+    counts = {"messaging.pushes": 1600, "messaging.pushes_unnumbered": 1600}
+    noted = judge(sound(counts))
+    assert noted.notes == [
+        "1,600 pushes received without a number: if they come at a steady rate, give --ws-pushes-per-s N to "
+        "judge whether all came"
+    ]
+    numbered = judge(sound({"messaging.pushes": 1600}))
+    assert numbered.notes == []
+    assert noted.verdict is numbered.verdict
+    assert judge(sound(counts, of=manifest(pushes_per_s=1.0))).notes == []
+
+
 @pytest.mark.parametrize("streams", [False, True], ids=["acknowledged", "streamed"])
 @pytest.mark.parametrize(
     ("fault", "found"),
