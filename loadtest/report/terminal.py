@@ -147,7 +147,7 @@ def _print_rest(console: Console, judged: JudgedRun) -> None:
     _print_generator(console, judged)
     step = judged.next_step(verdict.latency)
     if verdict.latency.verdict is Ruling.NOT_JUDGED and step:
-        console.print(plain(f"latency was not judged: {step}", TEXT_LIMIT))
+        console.print(plain(f"to judge latency, {step}", TEXT_LIMIT))
 
 
 def _print_generator(console: Console, judged: JudgedRun) -> None:

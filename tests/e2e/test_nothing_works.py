@@ -108,7 +108,7 @@ DEFECTS = {
     ),
     "refuses the login": Defect(
         then(REFUSED_LOGIN + close_frame(4401), JWT),
-        "the server refused the login: expired",
+        "the server rejected the login: expired",
         "--ws-token",
         EMERGENCE,
     ),
@@ -224,5 +224,5 @@ def test_a_server_that_never_answers_fails_messaging_alone(tmp_path: Path) -> No
     assert (run.exit_code, failed(run)) == (1, ["messaging"]), run.output
     assert told(run, "messaging").startswith("none of ")
     words = " ".join(run.output.split())
-    assert "next: does the server get the messages?" in words
+    assert "next: check in the server's log that it receives the messages" in words
     assert "run longer" not in words

@@ -160,7 +160,7 @@ def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp
     assert any(line.startswith("check after 4 pairs: PASS") for line in told)
     few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
     assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")
-    assert "run more pairs to tell whether that is chance" in few.record.item("messaging").summary
+    assert "run more pairs to rule out chance" in few.record.item("messaging").summary
     assert "messaging FAIL (unclear: in 1 of 4 runs → in 4 of 4)" in map(str, few.record.changes)
 
 
@@ -787,6 +787,6 @@ def test_at_rate_0_the_forecast_is_not_of_replies(tmp_path: Path) -> None:
     """There are none; before, it named the change of p50 that would be found."""
     told = list(Forecast(DuelSettings(a=A, b=B, results=tmp_path, arguments=("--ws-rate", "0")), 0).before())
     assert told[0] == (
-        "forecast: 12 pairs: no messages are planned (rate 0): judged by connects, outages and losses"
+        "forecast: 12 pairs: no messages are planned at rate 0: judged by connects, outages and losses"
     )
     assert not any("p50" in line for line in told)
