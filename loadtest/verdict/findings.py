@@ -20,7 +20,7 @@ def findings(counts: Mapping[str, int], of: Manifest) -> dict[tuple[str, str], i
         of: the run: without a cleanup time, no half-open connection is open for too long.
     """
     left_open = _CLOSE if of.cleanup_s is None else _CLOSE + _HALF_OPEN
-    keeps_history = counts.get("persistence.histories", 0) > 0
+    keeps_history = any(counts.get(f"persistence.{name}", 0) > 0 for name in persistence.RESTORED)
     names = {
         "messaging": [name for name in messaging.FAILINGS if name not in messaging.OUTCOMES],
         "persistence": [name for name in persistence.FAILINGS if keeps_history or name != "history_missing"],

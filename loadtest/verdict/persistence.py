@@ -26,6 +26,9 @@ FAILINGS = {
 }
 """Findings of which one is enough for FAIL: an acknowledgement must survive a drop or a restart."""
 
+RESTORED = ("histories", "histories_of_others")
+"""Counts of resumes that brought a history: one is enough to show that the server keeps one."""
+
 MIN_CHECKED = 10
 """Checked resumes needed for PASS, as many as `reconnect` needs: fewer prove too little. Where the server
 keeps a history, so many histories are needed, too."""
@@ -115,7 +118,7 @@ def _histories(run: RunData) -> int:
 
 
 def _restored(run: RunData) -> int:
-    return run.count("persistence.histories") + run.count("persistence.histories_of_others")
+    return sum(run.count(f"persistence.{name}") for name in RESTORED)
 
 
 def _keeps_none(run: RunData) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
+from loadtest.verdict.findings import findings
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
 from tests.support.rulings import ruling, told
@@ -103,6 +104,8 @@ def test_histories_full_of_others_messages_prove_nothing() -> None:
     assert judge(sound(OF_OTHERS)).item("persistence").evidence.judged_by == "identity and history"
     some = sound({**OF_OTHERS, "persistence.history_missing": 1})
     assert ruling("persistence", some) is Ruling.FAIL
+    counts = {"persistence.histories_of_others": 1, "persistence.history_missing": 1}
+    assert findings(counts, manifest())["persistence", "history_missing"] == 1
 
 
 def test_some_histories_full_of_others_messages() -> None:
