@@ -92,8 +92,8 @@ class SocketIo(Dialect):
     establishes = pushes = True
     ordered = False
     unresumable_drops = frozenset({"half_open", "bad_message"})
-    """A session is kept for recovery once the server has noticed that its connection is gone, and not if it
-    closes the connection itself because of what it cannot parse (socket.io, RECOVERABLE_DISCONNECT_REASONS)."""
+    """The server keeps a session for recovery once it has noticed that the connection is gone, but not if it
+    closed the connection over a packet that it could not parse (socket.io, RECOVERABLE_DISCONNECT_REASONS)."""
 
     event = "message"
     data = '{"text": "$text"}'

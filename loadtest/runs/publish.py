@@ -45,8 +45,7 @@ _AT_ONCE = 10_000  # records classified in one batch
 _NO_BASELINE = "this run cannot be a baseline: the load generator was {}. Repeat the run"
 
 _LAST_RESORT = (
-    "this run can be a baseline only while there is no better one: the load generator was {}. "
-    "Repeat the run"
+    "this run can be a baseline only while there is no better one: the load generator was {}. Repeat the run"
 )
 
 _FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen again"

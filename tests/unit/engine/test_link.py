@@ -440,7 +440,7 @@ def test_a_refusal_is_not_waited_out() -> None:
     world = World(config=session_config(dialect=dialect)).start()
     world.link.received("no")
     world.pass_s(0.9)
-    assert world.link.session.state is State.ESTABLISHING
+    assert world.link.session.state.name == "ESTABLISHING"
     world.pass_s(0.2)
-    assert world.link.session.state is State.WAITING
+    assert world.link.session.state.name == "WAITING"
     assert "close" in world.connection.calls
