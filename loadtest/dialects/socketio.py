@@ -92,7 +92,7 @@ class SocketIo(Dialect):
     ordered = False
     unresumable_drops = frozenset({"half_open", "bad_message"})
     """A session is kept for recovery once the server has noticed that its connection is gone, and not if it
-    closes the connection itself because of what it cannot parse (socket.io, RECOVERABLE_DISCONNECT_REASONS)."""
+    closes that itself because of what it cannot parse (RECOVERABLE_DISCONNECT_REASONS of socket.io)."""
 
     event = "message"
     data = '{"text": "$text"}'

@@ -216,7 +216,7 @@ def unjudged(conversation: Conversation, dialect: Dialect) -> list[Unjudged]:
         *_unjudged_pushes(conversation, dialect),
         *_unjudged_drops(conversation, dialect),
     )
-    if type(dialect).__module__.startswith("loadtest.dialects."):  # nobody edits a bundled one: it has options
+    if type(dialect).__module__.startswith("loadtest.dialects."):  # bundled: it has options instead of code
         rows = tuple((what, means, _option(dialect, what, declare)) for what, means, declare in rows)
     return [Unjudged(what=what, means=means, declare=declare) for what, means, declare in rows]
 

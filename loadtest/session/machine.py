@@ -40,6 +40,7 @@ Actions = Sequence[Action]
 AFTERMATH_NS = 2 * NS_PER_S
 """How long a connection's end still belongs to a drop that was to keep it: it may be read only afterwards."""
 
+
 class Session:
     """One client's session. Pass events to `handle` and carry out the returned actions in order."""
 

@@ -162,7 +162,7 @@ COUNTS: Final = {
     "reconnect.overdue": "outages that the run's end found with three failed attempts or more",
     "stability.barred": "sessions ended by a loss whose close code forbids reconnecting",
     "persistence.checked": "resumes whose identity was compared",
-    "persistence.unjudged": "resumes whose identity was not compared: their drops leave the server no way to keep it",
+    "persistence.unjudged": "resumes not compared: after such a drop the server keeps no identity",
     "persistence.identity_changed": "resumes into another session",
     "persistence.histories": "resumes whose restored history was compared",
     "persistence.history_missing": "resumes that owed a history and brought none",

@@ -235,7 +235,7 @@ class TestConnecting:
         assert link.errors("connect") == {"established: auth_required": "token expired"}
 
     def test_refused_token_ends_the_attempt_soon(self) -> None:
-        """A server that leaves the socket open does not make the session wait for the timeout: once is told."""
+        """A server that leaves the socket open does not make the session wait for the timeout."""
         link = link_in(State.ESTABLISHING)
         refusal = frame("ws:auth_required", reason="token expired")
         link.hear_these([refusal, refusal])

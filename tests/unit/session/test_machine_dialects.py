@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from loadtest.dialects.base import (
-    AuthRequired,
     MAX_RECORDS,
+    AuthRequired,
     Dialect,
     Established,
     Failed,
