@@ -92,8 +92,8 @@ class SocketIo(Dialect):
     establishes = pushes = True
     ordered = False
     unresumable_drops = frozenset({"half_open", "bad_message"})
-    """The server keeps a session for recovery once it has noticed that the connection is gone, but not if it
-    closed the connection over a packet that it could not parse (socket.io, RECOVERABLE_DISCONNECT_REASONS)."""
+    """A session is kept for recovery once the server has noticed that its connection is gone, and not if it
+    closes that itself because of what it cannot parse (RECOVERABLE_DISCONNECT_REASONS of socket.io)."""
 
     event = "message"
     data = '{"text": "$text"}'

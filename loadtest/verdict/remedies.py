@@ -30,15 +30,14 @@ _RUNS = {
 MACHINE = "other processes used the CPU: run on a less busy machine"
 """The one remedy that no option gives."""
 
+_FLOOD = "the server sent more than the tool could read"
+
 _ANY = {
     "blocked": "the script or the dialect blocked it (see below)",
     "machine": MACHINE,
     "stall": "make sure that nothing suspends the process or the machine",
-    "flood": "the server sent more than the tool could read",
-    "flooded": (
-        "the server sent more than the tool could read (see losses with cause `flooded`, and "
-        "--ws-max-messages-per-s)"
-    ),
+    "flood": _FLOOD,
+    "flooded": f"{_FLOOD} (see losses with cause `flooded`, and --ws-max-messages-per-s)",
     "steal": "use a machine with dedicated CPUs",
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.dialects.bundled import Described, described
-from loadtest.options import TABLE
+from loadtest.options import SETTINGS, TABLE
 from loadtest.serverlog.rules import LogClass, listed, load_rules
 from loadtest.setting import Group, Setting
 from tests.support.schemas import FILES, schema, summary_schema
@@ -27,6 +27,11 @@ _PIPE = "\\|"
 """A pipe in a table cell, which must be escaped even in code (GitHub Flavored Markdown, section 4.10)."""
 
 
+def _not_in_web_form() -> str:
+    """Return the options that are for the command line only."""
+    return ", ".join(f"`{row.option}`" for row in SETTINGS.values() if not row.in_web_form)
+
+
 def options_page() -> str:
     """Return the page that says how to set options, and links to those of each group."""
     lines = [
@@ -38,7 +43,7 @@ def options_page() -> str:
         "",
         "- on Locust's command line: `locust -f locustfiles/ws.py --ws-rate 2`",
         "- in the environment: `LOCUST_WS_RATE=2`",
-        "- in Locust's web form, except for what names files and commands",
+        f"- in Locust's web form, except for {_not_in_web_form()}",
         "- as an attribute of the `WebSocketUser` class in your locustfile: `rate = 2`",
         "",
         "Options win over the environment, and both over attributes. `loadtest options` prints the same",

@@ -489,3 +489,17 @@ def test_credentials_of_the_wrong_type_end_the_engine(raises: bool, server: Asgi
     wait_for(lambda: run.ended, what="the engine's end")
     told = "Careless must set session.cookies to a dict of str to str (given session 0)"
     assert str(run.engine.failure) == f"mistake in the dialect: {told}"
+
+
+def test_a_header_for_a_token_that_is_not_given(server: AsgiServer) -> None:
+    """The header is named, and that there is no token to put into it."""
+
+    class Tokenless(Echo):
+        async def login(self, session: DialectSession) -> None:
+            session.headers["X-Chat-Token"] = session.token  # type: ignore[assignment]  # the point
+
+    run = EngineRun(settings(server.port, dialect=Tokenless(path="/echo")), lambda _: None)
+    run.add(1)
+    wait_for(lambda: run.ended, what="the engine's end")
+    told = "dict of str to str (X-Chat-Token is None, and no token is given: --ws-token, "
+    assert told in str(run.engine.failure)

@@ -341,3 +341,32 @@ def test_secrets_of_settings_and_server_are_not_shown() -> None:
         conversation = session(port, Chat()).hold(Secrets([filling]))
     assert filling not in repr(conversation)
     assert "1b5ef97f-000000" not in repr(conversation)
+
+
+class Tokenless(Chat):
+    """The chat, with a login that forgets that there may be no token."""
+
+    async def login(self, session: DialectSession) -> None:
+        session.headers["X-Chat-Token"] = session.token  # type: ignore[assignment]  # the point
+
+
+def test_a_header_without_a_token_is_named() -> None:
+    """Not what this breaks in the tool."""
+    conversation = held(dialect=Tokenless())
+    assert conversation.ending is Ending.MISTAKE
+    (raised,) = conversation.raised
+    assert "X-Chat-Token is None, and no token is given" in raised.problem
+
+
+class Awaiting(Chat):
+    """The chat, whose server is said to push: it does not."""
+
+    pushes = True
+
+
+def test_pushes_that_are_promised_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replies alone take no time in which a push could come."""
+    monkeypatch.setattr(scripted_session, "PUSHES_S", 0.7)
+    conversation = held(dialect=Awaiting())
+    assert conversation.ending is Ending.DONE
+    assert conversation.entries[-1].at_ns > 0.7e9

@@ -434,9 +434,8 @@ def test_the_token_is_rejected_before_the_wait() -> None:
 
 def test_a_refusal_is_not_waited_out() -> None:
     """A second after the words of a server that leaves the socket open, and not after the whole timeout."""
-    dialect = type(
-        "Refused", (Echo,), {"establishes": True, "read": lambda *_: AuthRequired("who are you?")}
-    )()
+    refuses = {"establishes": True, "read": lambda *_: AuthRequired("who are you?")}
+    dialect = type("Refused", (Echo,), refuses)()
     world = World(config=session_config(dialect=dialect)).start()
     world.link.received("no")
     world.pass_s(0.9)

@@ -242,6 +242,15 @@ def test_the_generators_line_says_what_it_means(generator: Generator, ruling: Ru
     assert generator_line(verdict) == line
 
 
+def test_failures_of_an_overloaded_generator_are_doubted() -> None:
+    """As on the page: they may be its own."""
+    overloaded = Generator(valid=False, figures={"cpu_ratio": 0.95}, exceeded={"cpu_ratio": 0.8})
+    failing = replace(verdict_of(messaging=(Ruling.FAIL, "")), generator=overloaded)
+    assert generator_line(failing).endswith(". Failures may be its own.")
+    passing = replace(verdict_of(messaging=(Ruling.PASS, "")), generator=overloaded)
+    assert "Failures" not in generator_line(passing)
+
+
 def test_the_next_step_is_not_about_the_load_generators_own_limits() -> None:
     """As the summary does, it takes the first cause that the server has to do with."""
     errors = [

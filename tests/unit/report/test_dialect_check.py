@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.dialects.base import Dialect, Reply, Request
+from loadtest.dialects.base import Dialect, Push, Reply, Request
+from loadtest.dialects.dialect_options import DialectOption
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.engine.conversation import Ending
 from loadtest.events import Data
 from loadtest.report.dialect_check import DialectCheck, lines, print_check
+from loadtest.values import Text
 from tests.support.golden import Golden
 from tests.support.small_chat import Chat
 from tests.support.told import Talk
@@ -236,3 +238,48 @@ def test_a_history_that_is_no_restored_message_is_a_note() -> None:
     (finding,) = check.findings
     assert (finding.level, finding.what) == ("note", "no history was restored")
     assert check.exit_code == 0
+
+
+def test_a_bundled_dialect_is_set_by_options() -> None:
+    """Nobody writes Python for it; where it has no option there is nothing to advise."""
+
+    class Bundled(Simple):
+        __module__ = "loadtest.dialects.bundled_one"
+        options = tuple(
+            DialectOption(name, Text(), "") for name in ("ordered", "recovery", "push-number", "push-text")
+        )
+
+        def read(self, session: DialectSession, data: Data) -> Any:
+            return Push()
+
+    talk = Talk(Bundled())
+    talk.connects()
+    talk.hears("news")
+    check = checked(talk)
+    found = {row.what: row.declare for row in check.unjudged}
+    assert found["order"] == "--ws-dialect-option ordered=on"
+    assert found["identity"] == "--ws-dialect-option recovery=on"
+    assert found["history"] == ""
+    declares = {row.declare for row in check.unjudged if row.what == "pushes"}
+    assert declares == {
+        "",
+        "--ws-dialect-option push-number=FIELD",
+        "--ws-dialect-option push-text=FIELD",
+    }
+    assert "Set: --ws-dialect-option recovery=on" in told(check, 300)
+
+
+def test_promised_pushes_that_did_not_come() -> None:
+    """For how long the connections were open is said; the dialect declares them already."""
+
+    class Pushed(Chat):
+        pushes = True
+
+    talk = Talk(Pushed())
+    talk.connects()
+    talk.hears(WELCOME)
+    talk.waits(1.5)
+    talk.transcript.closed("the client closes the connection, code 1000")
+    (row,) = [row for row in checked(talk).unjudged if row.what == "pushes"]
+    assert row.means.startswith("none came in the 1.5 s that the connections were open")
+    assert not row.declare

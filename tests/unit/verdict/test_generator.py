@@ -78,6 +78,17 @@ def test_a_generator_that_a_server_floods_is_late_because_of_it(
     assert about in problem
 
 
+@pytest.mark.parametrize(("flooded", "named"), [(0, False), (2, True)])
+def test_losses_are_named_only_if_there_were_any(flooded: int, named: bool) -> None:
+    """A server may send too much without going over a limit."""
+    gauges = {"cpu_ratio": 0.3, "process_cpu_ratio": 0.3, "unread_ratio": 1.0, "loop_lag_max_ms": 50.0}
+    run = watched_seconds([gauges] * 20)
+    counts = {"messaging.wire_received": 10**6, "messaging.wire_sent": 1000, "losses.flooded": flooded}
+    (problem,) = judge_generator(replace(run, counts={**run.counts, **counts})).problems
+    assert "the server sent more than could be read" in problem
+    assert ("`flooded`" in problem) == named
+
+
 def test_a_generator_whose_loop_user_code_blocked_blames_no_other_process() -> None:
     """The code is named instead, below the problem."""
     gauges = {"cpu_ratio": 0.3, "process_cpu_ratio": 0.3, "loop_lag_max_ms": 300.0}
