@@ -54,8 +54,8 @@ def test_one_token_that_made_all_sessions_one() -> None:
     }
     assert judge(run).exit_code == 4
     assert told("connect", run).startswith(
-        "one token gave 12 sessions the same identity (the server's ids: anna for s-1 and s-2): give each session "
-        "its own credentials with --ws-data; otherwise: "
+        "one token gave 12 sessions the same identity (the server's ids: anna for s-1 and s-2): give each "
+        "session its own credentials with --ws-data; otherwise: "
     )
     for item in ("stability", "messaging", "reconnect", "persistence"):
         assert told(item, run).startswith("see connect: sessions share an identity; otherwise: ")
