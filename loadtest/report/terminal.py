@@ -2,9 +2,9 @@
 
     verdict of v2.0 against v1.0: FAIL
 
-    messaging  FAIL  of 55,011 messages sent: 3 without a reply although the connection stayed up
+    messaging  FAIL  55,011 messages sent: 3 without a reply although the connection stayed up
       3 x no reply in 10 s
-      next: find the first error's session and time in the server's log
+      next: look up the first error in the server's log, by its session and time
 
     connect    PASS  2,000 sessions established in 2,000 attempts, 0 failed
     …

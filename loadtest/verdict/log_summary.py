@@ -33,7 +33,7 @@ def failures(evidence: ServerLogEvidence) -> list[str]:
     if evidence.disconnect_errors:
         wrong = text.counted(evidence.disconnect_errors, "ERROR record")
         of = f"{text.count(evidence.wrong_departures)} of {text.counted(evidence.departures, 'disconnect')}"
-        found.append(f"{wrong} for {of}{_kinds(evidence)}")
+        found.append(f"{wrong} for disconnects{_kinds(evidence)}, in {of}")
     if evidence.info_ratio is not None and evidence.info_ratio < INFO_RATIO:
         percent = _below(evidence.info_ratio, INFO_RATIO)
         warned = "" if evidence.disconnect_errors else _kinds_above_info(evidence)

@@ -130,7 +130,7 @@ def test_a_missing_client_certificate_is_named(tmp_path: Path, certificates: Cer
         host = server.url.replace("127.0.0.1", "localhost")
         finished = run(tmp_path, host, "--ws-tls-ca", str(certificates.authority), seconds=3)
     assert finished.exit_code == 1
-    assert "wants a client certificate, and none was given" in item(finished, "connect")
+    assert "requires a client certificate, and none was given" in item(finished, "connect")
     assert "--ws-tls-cert" in finished.output
 
 
@@ -238,5 +238,5 @@ def test_a_redirect_is_named_with_its_target(tmp_path: Path) -> None:
     with particular(ParticularServer(redirects_to="https://login.example/sso?next=s3cr3t")) as server:
         finished = run(tmp_path, server.url, seconds=3)
     assert finished.exit_code == 1
-    assert "a redirect of /: HTTP 302 to https://login.example/sso" in item(finished, "connect")
+    assert "/ is a redirect: HTTP 302 to https://login.example/sso" in item(finished, "connect")
     assert "s3cr3t" not in finished.output

@@ -82,7 +82,9 @@ class Defect:
 DEFECTS = {
     "403": Defect(http("403 Forbidden"), "HTTP 403 for /chat/…", "--ws-token"),
     "404": Defect(http("404 Not Found"), "HTTP 404 for /chat/…", "no endpoint at this path"),
-    "503": Defect(http("503 Busy", "Retry-After: 1"), "HTTP 503 for /chat/…", "is the server fully started"),
+    "503": Defect(
+        http("503 Busy", "Retry-After: 1"), "HTTP 503 for /chat/…", "has the server finished starting"
+    ),
     "200": Defect(http("200 OK"), "HTTP 200 for /chat/…, no upgrade to WebSocket", "plain HTTP"),
     "ssh": Defect(
         saying(b"SSH-2.0-OpenSSH\r\n"),
@@ -94,7 +96,7 @@ DEFECTS = {
     "closes": Defect(
         then(close_frame(1011, "boom")),
         "closed with 1011 (internal error) before",
-        "find the first error's session",
+        "look up the first error",
     ),
     "violates": Defect(then(server_frame("x", bits=0x40)), "violated the WebSocket protocol", "RFC 6455"),
     "selects none": Defect(

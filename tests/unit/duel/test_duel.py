@@ -113,7 +113,7 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     assert found.evidence.seen[0].run == result.record.pairs[1].b
     assert found.evidence.seen[0].evidence.errors[0].error == "no reply in 10 s"
     assert result.record.item("latency").verdict is Ruling.INCONCLUSIVE
-    assert any("pair 2, b: FAIL messaging (of " in line for line in told)
+    assert any("pair 2, b: FAIL messaging (" in line for line in told)
     assert any(line.endswith("; 3 more until the next check") for line in told)
     assert told[-1].endswith("; settled: the candidate fails messaging")
 
@@ -137,7 +137,7 @@ def test_a_defect_of_both_ends_no_duel_and_fails_nobody(tmp_path: Path) -> None:
     messaging = result.record.item("messaging")
     assert (result.record.verdict, len(result.record.pairs)) == (Ruling.PASS, 4)
     assert messaging.verdict is Ruling.NOT_JUDGED
-    assert messaging.summary.startswith("fails in both (a: 4 of 4 runs, b: 4 of 4): of 3,003 messages sent")
+    assert messaging.summary.startswith("fails in both (a: 4 of 4 runs, b: 4 of 4): 3,003 messages sent")
     assert told.count("fails on both sides so far, so it is not a regression: messaging") == 4
     assert result.record.notes[0] == "the baseline v41 itself fails messaging"
     assert "messaging FAIL (unchanged)" in map(str, result.record.changes)
@@ -787,6 +787,6 @@ def test_at_rate_0_the_forecast_is_not_of_replies(tmp_path: Path) -> None:
     """There are none; before, it named the change of p50 that would be found."""
     told = list(Forecast(DuelSettings(a=A, b=B, results=tmp_path, arguments=("--ws-rate", "0")), 0).before())
     assert told[0] == (
-        "forecast: 12 pairs: no messages are planned at rate 0: judged by connects, outages and losses"
+        "forecast: 12 pairs: no messages are planned, rate 0: judged by connects, outages and losses"
     )
     assert not any("p50" in line for line in told)

@@ -88,7 +88,7 @@ def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.Captur
         words = " ".join(form.split())
         assert "run longer" not in words
         assert "depends on connect (FAIL)" in words
-        assert "is the server fully started" in words
+        assert "has the server finished starting" in words
     assert forms[0].count("next: ") == 1
     assert forms[1].count("Next: ") == 1
 
@@ -113,7 +113,7 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
         found = verdict.item(name).summary
         assert told[name] == f"depends on connect (FAIL); {found}"
     assert told["server_log"] == "the log ends before the run"
-    assert next_step(verdict.item("messaging"), verdict.items).startswith("find the first error's session")
+    assert next_step(verdict.item("messaging"), verdict.items).startswith("look up the first error")
     assert next_step(verdict.item("latency"), verdict.items) == ""
     assert next_step(verdict.item("server_log"), verdict.items).startswith("give the whole log")
 
