@@ -3,8 +3,8 @@
 It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
 `revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. A
 reference server that the tool started itself has the tool's version, whatever CI job runs it. The process
-that records a run queries the server once before the run. A revision given as an option always wins; if the server
-names another one, the run is made and a warning shows the difference.
+that records a run queries the server once before the run. A revision given as an option always wins; if the
+server names another one, the run is made and a warning shows the difference.
 
 The name becomes a folder's name and the key by which runs are compared, so it is cut to the characters valid
 in both. A name that contains one of the run's secrets, or that means "unknown", is skipped, and the next

@@ -8,9 +8,8 @@
 A session is PROVING until it has worked on its new connection. A connection lost before that is a failed
 attempt. One lost later is a loss, for the item `stability`, unless a drop is the cause.
 
-`handle` is the only entry point: it takes an event and the time, looks the step up in the table at the end
-(state x event), and returns actions for the engine to carry out. An event without a step in the current
-state raises IllegalStep and changes nothing. Measurements go to the recorder.
+`handle` is the only entry point. It looks up the step for an event in the table at the end, and returns
+actions for the engine. An event without a step in the current state raises IllegalStep and changes nothing.
 
 `loadtest.session.reconnecting` handles connecting and reconnecting, `loadtest.session.proof` decides whether
 the session works, and `loadtest.session.traffic` handles the messages on a connection.
