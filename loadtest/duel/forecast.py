@@ -85,7 +85,7 @@ class Forecast:
         pairs = text.counted(self._settings.pairs, "pair")
         nothing = "no change of latency can be detected"
         if self._silent:
-            nothing = "no messages are planned (rate 0): judged by connects, outages and losses"
+            nothing = "no messages are planned at rate 0: judged by connects, outages and losses"
         return f"{pairs}: {detectable(found) or nothing}"
 
     @property

@@ -150,7 +150,7 @@ _FIGURES = {
 """Text for load generator figures whose names are not clear enough."""
 
 
-FAILURES_DOUBTFUL = "Failures may be its own"
+FAILURES_DOUBTFUL = "Failures may be the tool's own"
 """What failures of a run are worth whose load generator was overloaded."""
 
 

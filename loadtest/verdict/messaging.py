@@ -120,7 +120,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{text.counted(sent, 'message')} sent")
     if not run.manifest.plan.messages_planned:
-        return _pushes_ruling(run, "no messages are planned (rate 0)")
+        return _pushes_ruling(run, "no messages are planned at rate 0")
     if not asked and run.manifest.plan.tasks:
         return _pushes_ruling(run, "the script expects no replies")
     if sent and not asked:

@@ -499,7 +499,7 @@ class TestOwnDialect:
     def test_unknown(self) -> None:
         """An unknown dialect is refused; the known ones are named, and how to add one."""
         with pytest.raises(
-            InvalidSetting, match=r"--ws-dialect must be echo, emergence, .*or .*your own .*'chat'"
+            InvalidSetting, match=r"--ws-dialect must be echo, emergence, .*.*locustfile .*'chat'"
         ):
             dialect_named("chat")
 

@@ -519,10 +519,10 @@ REST = "\n[request]\nmessage = '{}'\n[reply]\n"
             "[push]\nnumber = 'a..b'\nwhen = {a=1}",
             r"\[push\]\.number must be a field such as .* \(got 'a\.\.b'\)",
         ),
-        ("[push]", r"chat\.toml: \[push\]\.when is missing: a table such as \{ type = \"welcome\" \}"),
+        ("[push]", r"chat\.toml: \[push\]\.when is missing. It must be a table such as \{ type = \"welcome\" \}"),
         ("[push]\nwhen = 'news'", r"\[push\]\.when must be a table such as"),
         ("[push]\nwhen = {}", r"\[push\]\.when must be a table such as"),
-        ("[push]\nwhen = { a = 1979-05-27 }", r"\[push\]\.when must compare fields with texts, numbers"),
+        ("[push]\nwhen = { a = 1979-05-27 }", r"\[push\]\.when must compare fields with strings, numbers"),
         ("format = 'text'\n[push]\nwhen = '('", r"\[push\]\.when must be a regular expression such as"),
         ("format = 'text'\n[push]\nwhen = { a = 1 }", r"\[push\]\.when must be a regular expression such as"),
         ("[heartbeat]\nmessage = '{}'" + REST, r"\[heartbeat\]\.every_s is missing"),
@@ -574,7 +574,7 @@ class TestTheFile:
 
     def test_no_file(self, tmp_path: Path) -> None:
         """What is missing is said; what is in the file is not."""
-        with pytest.raises(InvalidSetting, match=r"^--ws-dialect-option file is needed: the TOML file"):
+        with pytest.raises(InvalidSetting, match=r"^--ws-dialect-option file is required: the TOML file"):
             dialect_named("template")()
         with pytest.raises(InvalidSetting, match=r"--ws-dialect-option file must be a file that can be read"):
             self._dialect(tmp_path / "none.toml")

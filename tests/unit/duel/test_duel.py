@@ -787,6 +787,6 @@ def test_at_rate_0_the_forecast_is_not_of_replies(tmp_path: Path) -> None:
     """There are none; before, it named the change of p50 that would be found."""
     told = list(Forecast(DuelSettings(a=A, b=B, results=tmp_path, arguments=("--ws-rate", "0")), 0).before())
     assert told[0] == (
-        "forecast: 12 pairs: no messages are planned, rate 0: judged by connects, outages and losses"
+        "forecast: 12 pairs: no messages are planned at rate 0: judged by connects, outages and losses"
     )
     assert not any("p50" in line for line in told)

@@ -266,7 +266,7 @@ def test_each_session_has_its_row(accounts: Path, sessions: int, users: int) -> 
 @pytest.mark.parametrize(("sessions", "users"), [(1, 3), (3, 1), (100, 100)])
 def test_too_few_rows_are_refused(accounts: Path, sessions: int, users: int) -> None:
     """Two sessions must not share an account unseen."""
-    with pytest.raises(InvalidSetting, match=f"--ws-data has 2 rows for {sessions * users:,} sessions: give"):
+    with pytest.raises(InvalidSetting, match=f"--ws-data has 2 rows for {sessions * users:,} sessions: add"):
         check_rows(settings_of(data=accounts, sessions=sessions), users)
 
 

@@ -246,7 +246,7 @@ def test_failures_of_an_overloaded_generator_are_doubted() -> None:
     """As on the page: they may be its own."""
     overloaded = Generator(valid=False, figures={"cpu_ratio": 0.95}, exceeded={"cpu_ratio": 0.8})
     failing = replace(verdict_of(messaging=(Ruling.FAIL, "")), generator=overloaded)
-    assert generator_line(failing).endswith(". Failures may be its own.")
+    assert generator_line(failing).endswith(". Failures may be the tool's own.")
     passing = replace(verdict_of(messaging=(Ruling.PASS, "")), generator=overloaded)
     assert "Failures" not in generator_line(passing)
 

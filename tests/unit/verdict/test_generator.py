@@ -85,7 +85,7 @@ def test_losses_are_named_only_if_there_were_any(flooded: int, named: bool) -> N
     run = watched_seconds([gauges] * 20)
     counts = {"messaging.wire_received": 10**6, "messaging.wire_sent": 1000, "losses.flooded": flooded}
     (problem,) = judge_generator(replace(run, counts={**run.counts, **counts})).problems
-    assert "the server sent more than could be read" in problem
+    assert "the server sent more than the tool could read" in problem
     assert ("`flooded`" in problem) == named
 
 
