@@ -138,7 +138,7 @@ _COMMAND_LENGTH = 4096
 
 _FIGURES = {
     "achieved_ratio": "{} of the planned messages sent",
-    "loop_lag_max_ms": "event loop woke up to {} late (p80 of seconds)",
+    "loop_lag_max_ms": "event loop at most {} late in 80% of the seconds",
     "cpu_ratio": "engine CPU {} of a core",
     "process_cpu_ratio": "process CPU {} of a core",
     "steal_ratio": "{} of the CPU stolen by the host",
@@ -161,7 +161,7 @@ def generator_line(verdict: Verdict) -> str:
     told = f" ({'; '.join(found)})" if found else ""
     if latency is Ruling.INCONCLUSIVE:
         return f"Load generator {generator.state}: latency not judged{told}"
-    return f"Load generator {generator.state}{told}: the times shown may include its own delays"
+    return f"Load generator {generator.state}{told}: latencies may include the tool's own delays"
 
 
 def _figure(name: str, value: float) -> str:
@@ -196,18 +196,18 @@ def herd_line(run: RunData) -> str:
 
 
 _STEPS: Mapping[tuple[str, Ruling], str] = {
-    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
+    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also after the run: "
     "loadtest report RUN --server-log FILE",
-    ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
-    "the error says at which step it ended",
-    ("messaging", Ruling.FAIL): "find the first error's session and time in the server's log",
-    ("reconnect", Ruling.FAIL): "find the first error's session and time in the server's log",
+    ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols: the "
+    "error shows the step that failed",
+    ("messaging", Ruling.FAIL): "look up the first error in the server's log, by its session and time",
+    ("reconnect", Ruling.FAIL): "look up the first error in the server's log, by its session and time",
     ("persistence", Ruling.FAIL): "look up the first session in the server's store",
     (
         "latency",
         Ruling.FAIL,
-    ): "repeat both revisions in turn, as loadtest duel does; if it stays, profile the "
-    "quantile that moved: p50 is the common path, p99 the queue or the pause",
+    ): "confirm it with loadtest duel, which runs both revisions in turn. If it stays, profile what moved: "
+    "p50 shows the common path, p99 shows queues and pauses",
     (
         "health",
         Ruling.FAIL,
@@ -216,27 +216,29 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
 
 _OF_DROPS: Mapping[str, str] = {
     "messaging": "; to rule out drops, repeat with --ws-drop-every 0",
-    "reconnect": "; to find the kind of drop, repeat with one at a time (--ws-drops reset)",
-    "persistence": "; to see whether orderly disconnects lose data, too, repeat with --ws-drops close",
+    "reconnect": "; to find the kind of drop, repeat with one kind at a time (--ws-drops reset)",
+    "persistence": "; to see whether clean disconnects lose data too, repeat with --ws-drops close",
 }
 """What more to do about an item that failed in a run with drops."""
 
-_SETTLE = "loadtest duel runs both revisions in turn until it is settled"
-_MAKE_ALIKE = "repeat the baseline's run on this machine, with the same versions and as long"
-_SAME_SCRIPT = "run this script against the baseline's server, too; its later runs are compared with that one"
-_FIRST_RUN = (
-    "run the same command against the old revision, with --ws-revision NAME; later runs are compared with it"
+_SETTLE = "run loadtest duel: it runs both revisions in turn until the result is clear"
+_MAKE_ALIKE = "repeat the baseline's run on this machine, with the same versions and duration"
+_SAME_SCRIPT = (
+    "run this script against the baseline's server too: later runs of it are compared with that run"
 )
-_NAME_ONE = "one that was passed over can be named with --ws-baseline DIRECTORY"
+_FIRST_RUN = (
+    "run the same command against the old revision with --ws-revision NAME. Later runs are compared with it"
+)
+_NAME_ONE = "or choose the baseline with --ws-baseline DIRECTORY"
 
 _LATE = (
-    "find in report.html when it was slow, and what the server did then; if this is as fast as it must be, "
-    "raise the limit"
+    "find out in report.html when it was slow, and what the server did then. If it is fast enough, raise "
+    "the limit"
 )
 
 _NO_ANSWER = (
-    "does the server get the messages? See its log; whether the dialect understands its replies, "
-    "'loadtest dialect check' shows"
+    "check in the server's log that it receives the messages, and with 'loadtest dialect check' that the "
+    "dialect understands its replies"
 )
 
 _ATTEMPTING = ("connect", "reconnect")
@@ -296,13 +298,13 @@ def _blocked(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem:
     root = _root(item, items)
     if root is None:
         return item
-    depends = f"it depends on {root.item}, which is {root.verdict}"
+    depends = f"depends on {root.item} ({root.verdict})"
     # These two explain whatever else the item lacks.
     if root.item == "messaging":
         return replace(item, summary=f"no message was answered: {depends}")
     if _none_established(root):
         return replace(item, summary=f"no session was established: {depends}")
-    return replace(item, summary=f"{depends}; then: {item.summary}")
+    return replace(item, summary=f"{depends}; {item.summary}")
 
 
 def next_step(item: AnyItem, items: Sequence[AnyItem], *, drops: bool = True) -> str:

@@ -17,7 +17,7 @@ from loadtest.report.run_charts import percentile_axis
 from loadtest.report.tables import Table, Untrusted
 from loadtest.report.timeline import Bins, Timeline
 
-_NO_P99 = "No p99 over time: it takes 100 round trips in a bin, and most have fewer."
+_NO_P99 = "No p99 over time: most bins have fewer than the 100 round trips that it needs."
 
 OVER_TIME = "over-time"
 """Group of the charts over time."""
@@ -195,8 +195,8 @@ def _extent(values: Sequence[float | None], panel: _Panel) -> str:
 
 
 _CURVES = (
-    ("percentiles", "Round trips by percentile", "service", "from the moment a message was really sent"),
-    ("response-percentiles", "Response times by percentile", "response", "from the moment a message was due"),
+    ("percentiles", "Round trips by percentile", "service", "from the actual send"),
+    ("response-percentiles", "Response times by percentile", "response", "from the planned send"),
 )
 
 

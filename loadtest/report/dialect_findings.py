@@ -54,8 +54,8 @@ class Unjudged(Struct, frozen=True, kw_only=True):
 
 
 _LOGIN = (
-    "Does the server want a login (--token, --header, the dialect's login), and is the path right? Some "
-    "servers answer so to unknown paths"
+    "Does the server require a login (--token, --header, the dialect's login), and is the path right? Some "
+    "servers answer this way to unknown paths"
 )
 _WEBSOCKET = "Does a WebSocket server listen on this port, with TLS (wss://) or without (ws://)?"
 
@@ -63,51 +63,57 @@ _HINTS: Sequence[tuple[str, str]] = (
     ("tcp: refused", "Is the server running, and is this its port?"),
     ("tcp: ", "Can this machine reach the server?"),
     ("dns: ", "Check the name in --host"),
-    ("proxy: ", "Is --proxy the address of a proxy of this kind, and does it let this machine through?"),
-    (".*: client_certificate", "The server wants a client certificate that it trusts: --tls-cert"),
+    ("proxy: ", "Is --proxy the address of a proxy of this kind, and may this machine use it?"),
+    (".*: client_certificate", "The server requires a client certificate that it trusts: --tls-cert"),
     ("upgrade: http_40[13]", _LOGIN),
     ("upgrade: http_404", "Is this the path of the WebSocket endpoint? Set default_path, or use --path"),
-    ("upgrade: http_3..", "The server redirects: use the host and path that it names"),
+    ("upgrade: http_3..", "The server redirects: use the host and path of its redirect"),
     ("upgrade: (bad_handshake|eof|reset)", _WEBSOCKET),
     (
         "established: establish_timeout",
-        "establishes = True: read must return Established for the message that says so. Does the server wait "
-        "for a greeting?",
+        "With establishes = True, read must return Established for the message that confirms the session. "
+        "Does the server wait for a greeting?",
     ),
     ("established: auth_required", _LOGIN),
-    ("established: closed", "Does the server want a token, another path or another greeting?"),
+    ("established: closed", "Does the server require a token, another path or another greeting?"),
     (
         "reply unmatched",
-        "A Reply bears the sequence that request was given, as a number or its decimal text. Without ids in "
-        "the protocol use session.sequence_of(text), or None for the oldest request",
+        "A Reply needs the sequence that request was called with, as a number or its decimal text. If the "
+        "protocol has no ids, use session.sequence_of(text), or None for the oldest request",
     ),
     (
         "reply altered",
         "request must put session.text(sequence) where the user's text goes, and the server must return it "
         "unchanged. If it changes texts by design, leave the text out of the Reply",
     ),
-    ("reply holds another session's text", "In a room, tell own messages by session.sequence_of(text)"),
-    ("reply duplicated", "If the server confirms and answers each request, only one of both is the Reply"),
+    (
+        "reply holds another session's text",
+        "In a chat room, use session.sequence_of(text) to recognise the session's own messages",
+    ),
+    (
+        "reply duplicated",
+        "If the server both confirms and answers each request, return Reply for only one of the two",
+    ),
     ("reply reordered", "If replies may overtake each other, set ordered = False"),
-    ("unreadable message", "Return None for messages of no interest"),
+    ("unreadable message", "Return None for messages that the dialect does not need"),
     (
         "streamed reply broke off",
         "read must return Reply for the end of a stream. If parts take longer, use --reply-timeout",
     ),
     (
         "resumed into another session",
-        "endpoint or greeting must name the session: session.session_id, or the server's id, kept in "
+        "endpoint or greeting must send the session's id: session.session_id, or the server's id, kept in "
         "session.memory",
     ),
     (
         "acknowledged requests are not restored",
-        "Restored takes the texts of this session's requests. If the server restores only the newest "
+        "Pass the texts of this session's requests to Restored. If the server restores only the newest "
         "messages, set history_window",
     ),
     (
         "no history was restored",
-        "keeps_history = True: read should return Restored after a resume. A run does not judge the history "
-        "if no resume restores any",
+        "With keeps_history = True, read should return Restored after a resume. A run does not judge the "
+        "history if no resume restores any",
     ),
 )
 """Regular expressions for the beginning of an error, and what to do about it; the first that fits counts."""
@@ -131,7 +137,7 @@ def _mistakes(conversation: Conversation) -> Iterator[Finding]:
         yield Finding(level=Level.MISTAKE, what=f"{raised.problem}{times}", detail=raised.place, hint=hint)
 
 
-_UNBLOCK = "All sessions of a run share the loop. In login, await session.blocking(function, …)"
+_UNBLOCK = "All sessions of a run share one event loop. In login, use await session.blocking(function, …)"
 
 
 def _failures(conversation: Conversation) -> Iterator[Finding]:
@@ -143,7 +149,10 @@ def _failures(conversation: Conversation) -> Iterator[Finding]:
             yield Finding(
                 level=Level.FAIL,
                 what="the session was not established",
-                hint="establishes = True: read must return Established for the message that says so",
+                hint=(
+                    "With establishes = True, read must return Established for the message that confirms "
+                    "the session"
+                ),
             )
         case Ending.NOT_RESUMED if "reconnect" not in items:
             yield Finding(level=Level.FAIL, what="the session was not established again after the drop")
@@ -182,7 +191,7 @@ def _unheard(conversation: Conversation) -> str:
         return "read returned None for some messages (see below): was the reply among them?"
     if any(entry.what is What.RECEIVED for entry in conversation.entries[_last_request(conversation) :]):
         return "Was the reply among the messages that were read as something else?"
-    return "Nothing came after it: does the server expect another message, or a greeting first?"
+    return "The server sent nothing after it: does it expect another message, or a greeting first?"
 
 
 def _last_request(conversation: Conversation) -> int:
@@ -230,7 +239,7 @@ def _unjudged_messages(conversation: Conversation, dialect: Dialect) -> _Rows:
             "request(…)",
         )
     if seen.get("request.unanswerable"):
-        means = "requests with replies=False are sent, and whether they arrive is not judged"
+        means = "whether requests with replies=False arrive is not judged"
         yield ("replies", means, "Request(data, replies=True), if the server can confirm them")
     unchecked = seen.get("Reply", 0) - seen.get("Reply.text", 0)
     if unchecked:
@@ -247,7 +256,7 @@ def _unjudged_sessions(conversation: Conversation, dialect: Dialect) -> _Rows:
         means = "a session counts as established once its WebSocket is open"
         yield ("welcome", means, "establishes = True, and return Established()")
     if not dialect.identifies:
-        means = "whether a resume leads into the same session is not judged"
+        means = "whether a resume continues the same session is not judged"
         also = "" if dialect.establishes else "establishes = "
         yield ("identity", means, f"{also}identifies = True, and return Established(session_id=…)")
     elif not conversation.seen.get("Established.session_id"):

@@ -19,10 +19,10 @@ def drill_table(run: RunData) -> Table:
     """Return how each drill went; empty if there was none."""
     header = ("drill at", "exit", "took", "lost", "by", "back", "50%", "95%", "100%", "outage p95", "peak/s")
     note = (
-        f"{' '.join(_commands(run))} Lost are connections that ended between a drill's start and "
-        f"{run.manifest.drill_window_s:g} s after its end. 50%, 95%, 100%: when so many of their sessions "
-        "were back. Times are measured from the command's start, outages from each loss. '-': that many "
-        f"never came back. Peak: most connection attempts in one second. {' '.join(_across(run))}"
+        f"{' '.join(_commands(run))} Lost: connections that ended between a drill's start and "
+        f"{run.manifest.drill_window_s:g} s after its end. 50%, 95%, 100%: time from the command's start "
+        "until this share of their sessions was back ('-': never). Outages are measured from each loss. "
+        f"Peak: the most connection attempts in one second. {' '.join(_across(run))}"
     )
     return replace(bounded("Drills", header, "rrrrlrrrrrr", map(_row, run.drills)), note=note.strip())
 
@@ -87,8 +87,8 @@ _ACROSS = {
         "{} acknowledged requests were missing from them",
     ),
     "persistence.identity_changed": (
-        "{} session came back as another one",
-        "{} sessions came back as another one",
+        "{} session resumed as another session",
+        "{} sessions resumed as another session",
     ),
 }
 """What a drill's note says of its counts, where they are not 0: of one, and of more."""

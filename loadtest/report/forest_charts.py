@@ -73,8 +73,8 @@ _TIMES = _Kind(
     title="Change of each gate",
     axis="← better · change · worse →",
     note="Line: interval of the change. Square: estimate. Shaded: the gate's margin; PASS if the interval "
-    "ends before its right edge, FAIL if it begins beyond it. What has an arrow or no end goes on beyond the "
-    "axis.",
+    "ends before its right edge, FAIL if it begins beyond it. A line with an arrow or without an end "
+    "continues beyond the axis.",
     unit=Unit.CHANGE,
     least=-1.0,  # no time becomes less than nothing
 )
@@ -232,8 +232,8 @@ def pair_chart(judged: JudgedComparison) -> Chart | None:
         marks=[Rule(at=0.0, along="y", label="no change"), *_pair_dots(changes, at, firsts)],
         table=_pair_table(changes, runs, firsts),
         at=at,
-        note="Filled: the baseline's run was made first. Hollow: the candidate's. If filled and hollow marks "
-        "lie apart, the order of the runs matters, as on a host that warms up.",
+        note="Filled: the baseline's run was made first. Hollow: the candidate's. If filled and hollow "
+        "marks are apart, the order of the runs matters, for example on a host that warms up.",
     )
 
 

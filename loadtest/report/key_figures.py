@@ -36,7 +36,7 @@ def headline(judged: JudgedRun) -> str:
     passed, others = by_ruling[Ruling.PASS], by_ruling[Ruling.NOT_JUDGED]
     if not judged.run.manifest.complete and not failed:
         recorded = text.clock(judged.run.length_s)
-        return f"Incomplete run: nothing can pass. Nothing failed in the {recorded} that were recorded."
+        return f"Incomplete run, so nothing can pass. Nothing failed in the {recorded} recorded."
     parts = []
     if failed:
         parts.append(f"{_named(failed)} failed")

@@ -7,6 +7,7 @@ from loadtest import text
 from loadtest.report.tables import Table, bounded
 from loadtest.results.data import RunData
 from loadtest.session.recorder import COUNTS
+from loadtest.verdict.items import failing
 from loadtest.verdict.messaging import FAILINGS, OUTCOMES
 
 _GOOD, _BAD, _EXPLAINED = "ok", "fails messaging", "explained"
@@ -47,7 +48,7 @@ def _note(run: RunData, sent: int) -> str:
     """Return whether the outcomes add up, and what fails besides."""
     left = sent - sum(run.count(f"messaging.{outcome}") for outcome in OUTCOMES)
     others = [
-        f"{text.count(count)} {said}"
+        failing(count, said)
         for name, said in FAILINGS.items()
         if name not in OUTCOMES and (count := run.count(f"messaging.{name}"))
     ]

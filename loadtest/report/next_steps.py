@@ -17,23 +17,22 @@ from loadtest.verdict.loss_evidence import DrillEvidence, LossesSeen, StabilityE
 from loadtest.verdict.messaging import FAILINGS
 
 _BAD_DATA = {
-    "protocol_error": "the server, or a proxy in front of it, sends frames that RFC 6455 forbids: the reason "
-    "says which. Clients must end such connections",
-    "invalid_utf8": "the server sends texts that are not UTF-8: it must send such data as binary",
+    "protocol_error": "the server, or a proxy in front of it, sends frames that RFC 6455 forbids (see the "
+    "reason). Clients must end such connections",
+    "invalid_utf8": "the server sends text messages that are not UTF-8: it must send them as binary messages",
     "message_too_big": "if messages this large are intended, raise WebSocketUser.max_message_bytes",
-    "flooded": "the server sent more than the limit that the reason names. If this is intended, raise that "
-    "limit",
+    "flooded": "the server sent more than the limit in the reason. If this is intended, raise the limit",
 }
 """By cause, losses that the client's own library asked for because of what it was sent."""
 
 _CODES_SHOWN = 3
 
 _LEAK = (
-    "look for both sessions in the server's log: where does it take a session's id from? If it is that of an "
-    "account that they share, give each session its own (--ws-data), or leave session_id out of Established"
+    "look up both sessions in the server's log: where does it take a session's id from? If both log in to "
+    "one account, give each session its own (--ws-data), or leave session_id out of Established"
 )
 
-_LEFT_OPEN = "look for the first session in the server's log: "
+_LEFT_OPEN = "look up the first session in the server's log: "
 
 
 def step_by_evidence(item: AnyItem) -> str:
@@ -59,9 +58,9 @@ def _about_losses(groups: Sequence[LossesSeen]) -> str:
     codes = dict.fromkeys(group.code for group in losses if group.code and group.cause not in _BAD_DATA)
     rule = ",".join(map(str, list(codes)[:_CODES_SHOWN])) or "1006"
     return (
-        "look for the time of the first loss in the logs of the server and of every proxy in front of it: "
-        "restarts, time limits, crashes. Allow losses that you know and accept, for example with "
-        f"--ws-allow-losses {rule}=2/h"
+        "check the logs of the server and of every proxy in front of it at the time of the first loss: "
+        "restarts, timeouts, crashes. To allow losses that you accept, use for example --ws-allow-losses "
+        f"{rule}=2/h"
     )
 
 
@@ -72,8 +71,8 @@ def _about_drills(drills: Sequence[DrillEvidence]) -> str:
             first, last = text.clock(one.nobody_from_s or 0.0), text.clock(one.nobody_until_s or 0.0)
             when = f"at {first}" if first == last else f"from {first} to {last}"
             return (
-                f"nothing listened {when}, during the drill: start the new server before the old one stops, "
-                "or let the load balancer hold connections"
+                f"no server was listening {when}, during the drill: start the new server before the old one "
+                "stops, or let the load balancer hold connections"
             )
     return ""
 
@@ -87,8 +86,9 @@ def _about_messages(found: MessagingEvidence) -> str:
         )
     if "pushes_per_s" in found.limits and not any(counts.get(failing) for failing in FAILINGS):
         return (
-            "is this the rate of pushes for each session (--ws-pushes-per-s, or the dialect's "
-            "pushes_per_s)? If it is, find in the server's log when and why it stopped or slowed down"
+            "check that this is the push rate of each session (--ws-pushes-per-s, or the dialect's "
+            "pushes_per_s). If it is, find out in the server's log when and why pushes stopped or slowed "
+            "down"
         )
     return ""
 
@@ -97,17 +97,17 @@ def _about_cleanup(found: CleanupEvidence) -> str:
     counts = found.counts
     if counts.get("close_not_closed"):
         return (
-            f"{_LEFT_OPEN}after the closing handshake the server must end TCP; a run with --ws-drops close "
-            "shows it alone"
+            f"{_LEFT_OPEN}after the closing handshake the server must close TCP. To see only this, run with "
+            "--ws-drops close"
         )
     if counts.get("half_open_not_closed") or counts.get("half_open_late"):
         return (
-            f"{_LEFT_OPEN}without pings, or with a handler that never ends, a server keeps the connection; "
-            "a run with --ws-drops half_open shows it alone"
+            f"{_LEFT_OPEN}a server keeps the connection if it sends no pings, or if its handler never ends. "
+            "To see only this, run with --ws-drops half_open"
         )
     return (
-        "compare the gauge with the open sockets of the server (ss -tn): where none is left, it does not "
-        "count down for some clients; to find the kind of drop, repeat with one at a time (--ws-drops reset)"
+        "compare the gauge with the server's open sockets (ss -tn): if none is left, the gauge misses some "
+        "disconnects. To find the kind of drop, repeat with one kind at a time (--ws-drops reset)"
     )
 
 
@@ -120,15 +120,15 @@ def server_log_step(found: ServerLogEvidence, verdict: Ruling) -> str:
 
 def _wrong_records(found: ServerLogEvidence) -> Iterator[str]:
     if found.disconnect_errors:
-        yield "log at INFO what clients cause by leaving, here the first lines above"
+        yield "log client disconnects at INFO, starting with the first lines above"
     elif found.info_ratio is not None and found.info_ratio < found.least_info_ratio:
         loud = sum(n for level, n in found.departure_levels.items() if level == "WARNING")
-        yield f"log at INFO what clients cause by leaving: {text.count(loud)} disconnects are at WARNING"
+        yield f"log client disconnects at INFO: {text.count(loud)} are at WARNING"
     if found.real_errors > found.allowed_errors:
         also = "also " if found.disconnect_errors else ""
         yield (
-            f"{also}look into the real errors, the most frequent first; errors that you know and accept are "
-            f"allowed with --ws-server-log-errors {found.real_errors}"
+            f"{also}look into the real errors, the most frequent first. To allow errors that you accept, use "
+            f"--ws-server-log-errors {found.real_errors}"
         )
 
 

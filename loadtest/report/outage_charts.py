@@ -35,7 +35,7 @@ _MEANINGS = {
     "wait": "its backoff",
     "prepare": "its login",
     "failed_attempts": "attempts that failed",
-    "dns": "the name's lookup",
+    "dns": "the name lookup",
     "tcp": "TCP connect",
     "proxy": "through the proxy",
     "tls": "TLS handshake",

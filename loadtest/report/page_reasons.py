@@ -78,10 +78,10 @@ def generator_warning(verdict: Verdict) -> str:
         return ""
     stall_ms = generator.figures.get("stall_max_ms")
     if "stall_max_ms" in generator.exceeded and stall_ms is not None:
-        cause = f": it stood still for up to {text.span(1000 * stall_ms)}"
+        cause = f": it stalled for up to {text.span(1000 * stall_ms)}"
         remedy = "; repeat with a lower rate or more workers"
     else:
         cause, remedy = f": {generator.problems[0]}" if generator.problems else "", ""
     failed = any(item.verdict is Ruling.FAIL for item in verdict.items)
-    effect = "Failures may be its own" if failed else "The times shown may include its own delays"
+    effect = "Failures may be the tool's own" if failed else "Latencies may include the tool's own delays"
     return f"Load generator {generator.state}{cause}. {effect}{remedy}."

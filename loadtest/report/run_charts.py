@@ -18,8 +18,8 @@ _NAMED = (50, 90, 99, 99.9, 99.99)
 _LOWEST_MS = 0.001
 
 _OMISSION = (
-    "Service time counts from a message's real send, response time from the moment it was due: where a slow "
-    "server kept the client from sending, only response time includes that wait. Leaving it out is called "
+    "Service time starts at a message's actual send, response time at its planned send: if a slow server "
+    "kept the client from sending, only response time includes that wait. Leaving the wait out is called "
     "coordinated omission."
 )
 
@@ -91,9 +91,9 @@ def heat_chart(heat: HeatMap, length_s: float, *, prefix: str = "") -> Chart:
     return Chart(
         id=f"{prefix}heat-map",
         title="Latency over time, all round trips",
-        description=f"Each cell counts the round trips of {heat.column_s:g} s by service time: the stronger "
-        f"its colour, the more, up to {text.count(most)}. Two bands mean two kinds of "
-        "replies; an empty column is a pause.",
+        description=f"Each cell counts the round trips of {heat.column_s:g} s by service time. A stronger "
+        f"colour means more, up to {text.count(most)}. Two bands mean two kinds of replies; an "
+        "empty column is a pause.",
         x=Axis(title="time since the start", low=0, high=x_edges[-1], unit=Unit.CLOCK),
         y=Axis(
             title="round trip",

@@ -16,7 +16,7 @@ _FILES = {
     "events.jsonl": "each drop, loss, attempt and return",
     "intervals.jsonl": "counts and gauges per second",
     "server_log.jsonl": "records of the server's log",
-    "summary.md": "this report in short",
+    "summary.md": "short version of this report",
     "junit.xml": "the items as test cases",
 }
 """What each holds. Nothing else is linked to: a folder from elsewhere may hold anything."""

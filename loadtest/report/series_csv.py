@@ -35,8 +35,8 @@ COLUMNS: Mapping[str, str] = {
     },
     "log_errors": "records of the server's log at ERROR or worse; empty without a log",
     "generator_cpu_ratio": "CPU of the busiest engine: 1 is a core",
-    "generator_loop_lag_ms": "how late an engine's loop woke at most",
-    "generator_stall_ms": "how long a process of the load generator stood still at most",
+    "generator_loop_lag_ms": "the largest delay of an engine's event loop",
+    "generator_stall_ms": "the longest stall of a load generator process",
 }
 """The columns in order, with their meaning."""
 

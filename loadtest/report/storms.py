@@ -13,8 +13,8 @@ def storm_table(run: RunData) -> Table:
     """Return how each storm went; empty if none was planned."""
     header = ("storm at", "kind", "planned", "dropped", "back", "50% back", "95%", "100%", "peak/s")
     note = (
-        "Times are measured from the storm; percentages are of the sessions dropped. '-': that many "
-        "never came back. Peak: most connection attempts in one second during recovery."
+        "50%, 95%, 100%: time from the storm until this share of the dropped sessions was back ('-': "
+        "never). Peak: the most connection attempts in one second during recovery."
     )
     return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, run.storms)), note=note)
 

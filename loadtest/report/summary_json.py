@@ -69,18 +69,18 @@ def _family(name: str) -> _Count:
 _COUNTS: Mapping[str, _Count] = {
     **{name: _series(name) for name in ("sent", "answered", "failed", "lost_messages", "lost_in_outage")},
     "untimed": (
-        "messages late or without a reply on a connection that stayed up: they are in no time",
+        "messages late or without a reply on a connection that stayed up: no latency includes them",
         lambda judged: untimed(judged.run),
     ),
-    "duplicated": _count("of these, replies that came again", "messaging.duplicated"),
-    "unmatched": _count("of these, replies to nothing that was asked", "messaging.unmatched"),
-    "unreadable": _count("of these, messages that the dialect does not know", "messaging.unreadable"),
+    "duplicated": _count("of these, repeated replies", "messaging.duplicated"),
+    "unmatched": _count("of these, replies without a request", "messaging.unmatched"),
+    "unreadable": _count("of these, messages that the dialect cannot read", "messaging.unreadable"),
     "wrong_pushes": _count(
         "of these, pushes missing, received twice, out of order, altered, or with another session's text",
         *(f"messaging.{name}" for name in FAILED_MESSAGES if name.startswith("pushes_")),
     ),
     "persistence_findings": (
-        "what a resumed session lacked or had wrong: its identity, histories, requests in these",
+        "faults of resumed sessions: in their identity, their histories, or the requests in these",
         partial(_findings, "persistence"),
     ),
     "cleanup_findings": (
@@ -111,10 +111,10 @@ _US_PER = {"ms": 1e3, "s": 1e6}
 _FIGURES = {
     "send_slip_p99_ms": "how late messages were sent",
     "achieved_ratio": "share of the planned messages that were sent",
-    "loop_lag_p99_ms": "how late the engine's loop woke",
+    "loop_lag_p99_ms": "delay of the engine's event loop",
     "cpu_ratio": "CPU of the busiest engine, exceeded in few seconds; 1 is a core",
-    "stall_max_ms": "how long a process stood still, exceeded in few seconds",
-    "steal_ratio": "share of the machine that its host took, exceeded in few seconds",
+    "stall_max_ms": "stall of a process, exceeded in few seconds",
+    "steal_ratio": "share of the CPU stolen by the host, exceeded in few seconds",
 }
 """Figures of the load generator (`Generator.figures`) with their meaning."""
 
@@ -218,8 +218,8 @@ HEAD_FIELDS = (
     Field(
         "exit_code",
         "integer",
-        "exit code that the verdict stands for: 0 PASS, 1 FAIL, 4 INCONCLUSIVE; 2 a mistake in the settings, "
-        "the data or the dialect ended the run; 5 the tool itself failed",
+        "exit code of the verdict: 0 PASS, 1 FAIL, 4 INCONCLUSIVE; 2 a mistake in the settings, the data or "
+        "the dialect ended the run; 5 the tool itself failed",
         _exit_code,
     ),
     Field(
@@ -235,28 +235,28 @@ TAIL_FIELDS = (
     Field(
         "log_errors",
         "integer",
-        "errors in the server's log: real ones, those that a drop is meant to cause, and mere disconnects",
+        "errors in the server's log: real errors, errors that a drop is meant to cause, and disconnects",
         _log_errors,
         nullable=True,
     ),
     Field(
         "log_real_errors",
         "integer",
-        "errors that no client's leaving explains",
+        "errors that no client's disconnect explains",
         partial(_log, "real_errors"),
         nullable=True,
     ),
     Field(
         "log_disconnect_errors",
         "integer",
-        "records of mere disconnects at ERROR or worse",
+        "records of disconnects at ERROR or worse",
         partial(_log, "disconnect_errors"),
         nullable=True,
     ),
     Field(
         "log_info_ratio",
         "number",
-        "share of departures logged at INFO or below",
+        "share of disconnects logged at INFO or below",
         partial(_log, "info_ratio"),
         nullable=True,
     ),

@@ -233,7 +233,7 @@ def _gate_notes(evidence: LatencyEvidence) -> Iterator[str]:
     for gate in compared:
         if gate.between_us is not None:
             low, high = map(text.span, gate.between_us)
-            yield f"{gate.gate} lies between two groups of replies, around {low} and {high}."
+            yield f"{gate.gate} falls between two groups of replies, around {low} and {high}."
     if levels := evidence.levels:
         yield (
             f"Error levels, one-sided: {level(levels.pass_ratio)} for a PASS, "
@@ -250,7 +250,7 @@ def _margin_note(absolute: Sequence[GateResult]) -> Iterator[str]:
         for name, gate in short_names(absolute)
     )
     if shares:
-        yield f"Where the margin in percent would be shorter, it is a time: {shares}."
+        yield f"Where the margin in percent is below the minimum time, that time applies: {shares}."
 
 
 def _noise_note(evidence: LatencyEvidence) -> str:
@@ -361,7 +361,7 @@ def _compression(run: RunData) -> str:
     of_all = f"agreed on {text.count(agreed)} of {text.counted(opened, 'connection')}"
     resets = (("client", "connect.resets_sent"), ("server", "connect.resets_received"))
     alone = [f"the {who} on {text.count(run.count(name))}" for who, name in resets if run.count(name)]
-    each = f"; each message by itself: {', '.join(alone)}" if alone else ""
+    each = f"; each message compressed on its own: {', '.join(alone)}" if alone else ""
     return f"permessage-deflate offered ({Untrusted(offered)}), {of_all}{each}"
 
 
@@ -370,7 +370,7 @@ def _passed_over(run: RunData) -> list[tuple[str, str]]:
     count = run.count("connect.passed_over")
     if not count:
         return []
-    told = f"{text.counted(count, 'connection')} went to another address than the one first tried"
+    told = f"{text.counted(count, 'connection')} used another address than the first one tried"
     return [("addresses of the host", told)]
 
 

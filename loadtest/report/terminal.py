@@ -2,9 +2,9 @@
 
     verdict of v2.0 against v1.0: FAIL
 
-    messaging  FAIL  of 55,011 messages sent: 3 without a reply although the connection stayed up
+    messaging  FAIL  55,011 messages sent: 3 without a reply although the connection stayed up
       3 x no reply in 10 s
-      next: find the first error's session and time in the server's log
+      next: look up the first error in the server's log, by its session and time
 
     connect    PASS  2,000 sessions established in 2,000 attempts, 0 failed
     …
@@ -147,7 +147,7 @@ def _print_rest(console: Console, judged: JudgedRun) -> None:
     _print_generator(console, judged)
     step = judged.next_step(verdict.latency)
     if verdict.latency.verdict is Ruling.NOT_JUDGED and step:
-        console.print(plain(f"latency was not judged: {step}", TEXT_LIMIT))
+        console.print(plain(f"to judge latency, {step}", TEXT_LIMIT))
 
 
 def _print_generator(console: Console, judged: JudgedRun) -> None:

@@ -75,9 +75,7 @@ class _Series:
 LATENCY = "latency-over-time"
 """Id of the panel of latencies."""
 
-_TAKEN_BACK = (
-    "A number below zero takes back what was counted before: a reply came after its message was given up."
-)
+_TAKEN_BACK = "A negative number corrects an earlier count: a reply came after its message had timed out."
 
 
 def timeline_charts(over_time: Timeline, length_s: float, *, prefix: str = "") -> list[Chart]:
@@ -238,8 +236,8 @@ def _latency_text(frame: _Frame, shown: Sequence[_Series]) -> str:
 def _gap_note(frame: _Frame) -> Iterator[str]:
     if any(frame.gaps(named=False)):
         yield (
-            "Grey: nothing was recorded, as the load generator stood still; what happened then is counted in "
-            "the second before."
+            "Grey: nothing was recorded, because the load generator stalled. What happened then is counted "
+            "in the second before."
         )
 
 
@@ -247,9 +245,9 @@ def _bin_note(over_time: Timeline) -> Iterator[str]:
     if over_time.bin_s == 1:
         return
     yield (
-        f"A point is {over_time.bin_s:g} s: the percentiles of its round trips, the rates of its busiest "
-        f"{'second' if over_time.row_s == 1 else f'{over_time.row_s} s'}, the most sessions out. "
-        "No spike is averaged away."
+        f"Each point covers {over_time.bin_s:g} s: the percentiles of its round trips, the rates of its "
+        f"busiest {'second' if over_time.row_s == 1 else f'{over_time.row_s} s'}, and the most sessions in "
+        "an outage. Spikes are not averaged away."
     )
 
 

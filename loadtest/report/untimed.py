@@ -16,7 +16,7 @@ def untimed(run: RunData) -> int:
 
 
 def untimed_text(run: RunData) -> str:
-    """Say how many there are, empty for none."""
+    """Return how many there are, empty for none."""
     if not (number := untimed(run)):
         return ""
-    return f"{text.counted(number, 'message')}, late or lost, {'is' if number == 1 else 'are'} not in it."
+    return f"{text.counted(number, 'late or lost message')} not included."

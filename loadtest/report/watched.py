@@ -25,7 +25,7 @@ def watched_table(run: RunData) -> Table:
         "max",
     )
     rows = [_row(run, kind) for kind in TAGS if run.count(f"cleanup.{kind}_watched")]
-    return replace(bounded("Clean-up by the server", header, "l" + "r" * 9, rows), note=_note(run))
+    return replace(bounded("Cleanup by the server", header, "l" + "r" * 9, rows), note=_note(run))
 
 
 def _row(run: RunData, kind: str) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class Gathering:
             ValueError: its times are impossible.
         """
         if not line.start_ns <= line.stop_ns <= line.start_ns + _WEEK_NS:
-            raise ValueError("an interval ends before it starts, or takes over a week")
+            raise ValueError("an interval ends before it starts, or is longer than a week")
         if line.start_ns > self._stop_ns + _WEEK_NS:
             raise ValueError("an interval starts over a week after all others")
         for passed_ns in (line.stop_ns - line.start_ns, line.start_ns - self._stop_ns):
@@ -182,7 +182,7 @@ class Gathering:
                 row[value_us] = row.get(value_us, 0) + count
         self._cells += len(row) - before
         if self._cells > CELLS_LIMIT:
-            raise ValueError(f"it holds over {CELLS_LIMIT:,} different times: no run has so many")
+            raise ValueError(f"it has more than {CELLS_LIMIT:,} different times")
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
@@ -242,8 +242,8 @@ class Gathering:
             times = "once" if self._standstills == 1 else f"{self._standstills} times"
             longest = f"{self._longest_ns / _HOUR_NS:.1f} hours at the longest"
             yield (
-                f"nothing was recorded for over an hour {times}, {longest}: a process of the load generator "
-                "was stopped, or its machine stood still"
+                f"nothing was recorded for over an hour {times}, {longest}: a load generator process was "
+                "stopped, or its machine was suspended"
             )
 
 

@@ -75,5 +75,5 @@ def parsed(text: str) -> Entry | None:
         return None
     match = _LINE.fullmatch(text.rstrip("\r\n"))
     if match is None:
-        raise ValueError("is no line of an interval log (Tag=TAG,START,LENGTH,MAX,HISTOGRAM)")
+        raise ValueError("is not a line of an interval log (Tag=TAG,START,LENGTH,MAX,HISTOGRAM)")
     return Entry(match[1], round(float(match[2]) * NS_PER_S), match[5])

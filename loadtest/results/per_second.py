@@ -42,13 +42,13 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "sent": "messages sent",
         "answered": "messages answered by their own intact reply",
-        "failed": "messages that failed, such as replies that are late, altered or an error; wrong pushes",
+        "failed": "messages that failed, for example with a late, altered or error reply; wrong pushes",
         "lost_messages": "messages without a reply on a connection that stayed up",
         "lost_in_outage": "messages whose connection ended before the reply",
         "drops": "connections that the run dropped",
         "losses": "connections that the server or the network ended",
-        "attempts": "attempts to connect",
-        "failed_attempts": "attempts that failed",
+        "attempts": "connection attempts",
+        "failed_attempts": "failed connection attempts",
     }
 )
 """The series of `PerSecond.counts` with their meanings, in the order of reports."""

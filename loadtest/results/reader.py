@@ -112,12 +112,12 @@ def read_lines(
     try:
         for number, line in enumerate(_lines(file), start=1):
             if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
-                raise RunUnreadable(file, f"line {number}: is over {LINE_LIMIT} bytes")
+                raise RunUnreadable(file, f"line {number}: is longer than {LINE_LIMIT} bytes")
             try:
                 enter(line)
             except _MALFORMED as error:
                 if not line.endswith(b"\n"):
-                    warn(f"{file.name}: the last line is cut short and was left out")
+                    warn(f"{file.name}: the last line is incomplete and was skipped")
                     return
                 raise RunUnreadable(file, f"line {number}: {error}") from error
     except OSError as error:
@@ -127,6 +127,6 @@ def read_lines(
 def _lines(file: Path) -> Iterator[bytes]:
     with regular_files.open_regular(file) as opened:
         if os.fstat(opened.fileno()).st_size > DATA_LIMIT:
-            raise RunUnreadable(file, f"is over {DATA_LIMIT >> 30} GiB")
+            raise RunUnreadable(file, f"is larger than {DATA_LIMIT >> 30} GiB")
         while line := opened.readline(LINE_LIMIT):
             yield line

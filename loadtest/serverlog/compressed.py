@@ -85,7 +85,7 @@ def _members(file: BufferedReader) -> Iterator[bytes]:
             given += len(chunk)
             pending = left
             if given > FREE_BYTES and given > MAX_RATIO * taken:
-                raise Damaged(f"the gzip data grow more than {MAX_RATIO} times")
+                raise Damaged(f"the gzip data expand more than {MAX_RATIO} times")
             if chunk:
                 yield chunk
         pending = _next_member(file, pending)

@@ -139,7 +139,8 @@ class Follower:
             self._source.close()
         if read >= CLOSE_BYTES:
             self._cut_off = (
-                f"it grew faster than it was read: what came after line {self.counts.lines:,} is missing"
+                f"it grew faster than it could be read: everything after line {self.counts.lines:,} is "
+                "missing"
             )
         if not self.status:
             records += self._feed_errors(self._last_words.release())

@@ -82,12 +82,12 @@ class FileSource:
         if self._deleted:
             times = "once" if self._deleted == 1 else f"{self._deleted} times"
             problems.append(
-                f"{name} was deleted and created anew at least {times}: lines of a file that came and was "
-                "deleted between two looks may be missing"
+                f"{name} was deleted and created again at least {times}: lines of a file that was created "
+                "and deleted between two reads may be missing"
             )
         if self._unread:
             problems.append(
-                f"{self._unread:,} bytes of {name} were not read: it grew faster than it was read"
+                f"{self._unread:,} bytes of {name} were not read: it grew faster than it could be read"
             )
         if self._damaged:
             files = text.counted(self._damaged, "rotated file")
@@ -161,7 +161,7 @@ class FileSource:
             self._unreadable = ""
         except (OSError, InvalidSetting) as error:
             reason = error.problem if isinstance(error, InvalidSetting) else error.strerror
-            self._unreadable = f"{self._path} cannot be read any more: {reason}"
+            self._unreadable = f"{self._path} can no longer be read: {reason}"
 
     def _overwritten(self) -> bool:
         """Whether the file no longer has what was read of it: it was emptied, and may have grown again."""

@@ -76,7 +76,7 @@ def excess(text: str) -> str:
 
 def _token_problem(token: str, depth: int, dots: int) -> str:
     if depth > MAX_DEPTH:
-        return f"more than {MAX_DEPTH} brackets within each other"
+        return f"more than {MAX_DEPTH} nested brackets"
     if dots > MAX_DOTS:
         return f"a key of more than {MAX_DOTS + 1} parts"
     if len(token) > MAX_KEY:

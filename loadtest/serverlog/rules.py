@@ -306,7 +306,7 @@ def parse_rules(text: str, name: str, *, option: str) -> RuleFile:
     """
 
     def refused(problem: str) -> InvalidSetting:
-        return InvalidSetting(option, name, f"must hold rules ({problem})", _HINT)
+        return InvalidSetting(option, name, f"must contain rules ({problem})", _HINT)
 
     if problem := excess(text):
         raise refused(problem)

@@ -34,37 +34,44 @@ class Cause(NamedTuple):
     advice: str
 
 
-_READ_LOG = "find the first error's session and time in the server's log"
-_ADDRESS = "check the host and the port of --host"
-_PATH = "check --ws-path, and where the proxy in front sends that path"
-_PROXY = "check --ws-path, and that the proxy in front passes on the headers Upgrade and Connection"
+_READ_LOG = "look up the first error in the server's log, by its session and time"
+_ADDRESS = "check the host and port of --host"
+_PATH = "check --ws-path, and where a proxy in front of the server routes it"
+_PROXY = (
+    "check --ws-path, and that a proxy in front of the server forwards the Upgrade and Connection headers"
+)
 _LOGIN = (
-    "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired? Tokens from "
-    "--ws-token-cmd that expire need --ws-token-ttl"
+    "check --ws-token (or LOCUST_WS_TOKEN): is the token valid for this server, and not expired? If tokens "
+    "from --ws-token-cmd expire, set --ws-token-ttl"
 )
 _TLS_PORT = (
-    "is this a TLS port (else use ws://), and does the server want a client certificate (--ws-tls-cert)?"
+    "is this a TLS port (if not, use ws://), and does the server require a client certificate "
+    "(--ws-tls-cert)?"
 )
-_CERTIFICATE = (
-    "give a client certificate of an authority that the server trusts (--ws-tls-cert, --ws-tls-key)"
-)
+_CERTIFICATE = "give a client certificate from a CA that the server trusts (--ws-tls-cert, --ws-tls-key)"
 _OF_PROXY = "check the address of --ws-proxy, and that the proxy is up"
-_BEHIND_PROXY = "ask the proxy's operator whether it lets this machine through to this host and port"
+_BEHIND_PROXY = "ask the proxy's operator whether this machine may connect to this host and port"
 _BUSY = (
-    "is the server fully started, and has it, or the proxy in front, room for all connections of this run?"
+    "has the server finished starting, and can it, and any proxy in front of it, hold all connections "
+    "of this run?"
 )
 
 _CAUSES: Final[Mapping[str, Cause]] = {
-    "dns": Cause("the name of {server} was not resolved: {detail}", f"{_ADDRESS}, and DNS on this machine"),
+    "dns": Cause(
+        "the host name of {server} could not be resolved: {detail}", f"{_ADDRESS}, and DNS on this machine"
+    ),
     "tcp: refused": Cause(
-        "connection refused by {server}", f"nothing listens there: is the server up? Else {_ADDRESS}"
+        "connection refused by {server}",
+        f"nothing listens on this port: is the server up? If it is, {_ADDRESS}",
     ),
     "tcp: timeout": Cause(
-        "no answer from {server}", f"{_ADDRESS}, and whether a firewall lets this machine through"
+        "no answer from {server}", f"{_ADDRESS}, and whether a firewall blocks this machine"
     ),
     "tcp: unreachable": Cause("no route to {server}", f"{_ADDRESS}, and the network of this machine"),
-    "tcp": Cause("no connection to {server}: {detail}", f"{_ADDRESS}, and the network of this machine"),
-    "proxy: unknown_host": Cause("the name of the proxy {proxy} was not resolved: {detail}", _OF_PROXY),
+    "tcp": Cause("could not connect to {server}: {detail}", f"{_ADDRESS}, and the network of this machine"),
+    "proxy: unknown_host": Cause(
+        "the host name of the proxy {proxy} could not be resolved: {detail}", _OF_PROXY
+    ),
     "proxy: refused": Cause("connection refused by the proxy {proxy}", _OF_PROXY),
     "proxy: timeout": Cause("no answer from the proxy {proxy} within {timeout} s", _OF_PROXY),
     "proxy: unreachable": Cause("no route to the proxy {proxy}", _OF_PROXY),
@@ -73,77 +80,80 @@ _CAUSES: Final[Mapping[str, Cause]] = {
         "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure",
     ),
     "proxy: answered_407": Cause(
-        "the proxy {proxy} wants a login, or another one: {detail}",
-        "give it in the URL of --ws-proxy: http://USER:PASSWORD@HOST:PORT",
+        "the proxy {proxy} requires a login, or rejected this one: {detail}",
+        "give the login in the URL of --ws-proxy: http://USER:PASSWORD@HOST:PORT",
     ),
     "proxy: login": Cause(
-        "the proxy {proxy} refused the login: {detail}",
-        "give it in the URL of --ws-proxy: socks5://USER:PASSWORD@HOST:PORT",
+        "the proxy {proxy} rejected the login: {detail}",
+        "give the login in the URL of --ws-proxy: socks5://USER:PASSWORD@HOST:PORT",
     ),
     "proxy: bad_answer": Cause(
-        "the proxy {proxy} did not answer as such a proxy does: {detail}",
-        "check scheme and port of --ws-proxy: http, https, socks5 and socks5h are four protocols",
+        "the proxy {proxy} does not speak the protocol of --ws-proxy: {detail}",
+        "check the scheme and port of --ws-proxy: http, https, socks5 and socks5h are different protocols",
     ),
     "proxy: server_unreachable": Cause(
-        "the proxy {proxy} does not reach {server}: {detail}",
-        f"is the server up, and does the proxy know its name? Else {_BEHIND_PROXY}",
+        "the proxy {proxy} cannot reach {server}: {detail}",
+        f"is the server up, and can the proxy resolve its name? If so, {_BEHIND_PROXY}",
     ),
-    "proxy": Cause("the proxy {proxy} did not let a connection to {server} through: {detail}", _BEHIND_PROXY),
-    "tls: client_certificate": Cause("{server} wants a client certificate, and none was given", _CERTIFICATE),
+    "proxy": Cause("the proxy {proxy} refused a connection to {server}: {detail}", _BEHIND_PROXY),
+    "tls: client_certificate": Cause(
+        "{server} requires a client certificate, and none was given", _CERTIFICATE
+    ),
     "tls: client_certificate_refused": Cause(
-        "{server} did not accept the client certificate: {detail}", _CERTIFICATE
+        "{server} rejected the client certificate: {detail}", _CERTIFICATE
     ),
     "tls: unrecognized_name": Cause(
-        "{server} does not know the name that was sent in TLS: {detail}",
-        "give the name that its certificate has: in --host, or with --ws-sni",
+        "{server} does not know the host name sent in the TLS handshake: {detail}",
+        "give the name in the server's certificate: in --host, or with --ws-sni",
     ),
     "tls: certificate": Cause(
         "the certificate of {server} was not accepted: {detail}",
-        "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure; one that "
-        "has expired or names another host must be replaced",
+        "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure. Replace "
+        "a certificate that has expired or names another host",
     ),
     "tls: timeout": Cause("no answer from {server} in the TLS handshake", _TLS_PORT),
     "tls": Cause("the TLS handshake with {server} failed: {detail}", _TLS_PORT),
     "upgrade: bad_handshake": Cause(
         "no valid WebSocket upgrade for {path}: {detail}",
-        "the response is not from a WebSocket server, or a proxy changed it: check host and port of --host, "
-        "and --ws-path",
+        "the response is not from a WebSocket server, or a proxy changed it: check the host and port of "
+        "--host, and --ws-path",
     ),
     "upgrade: no_subprotocol": Cause(
         "{detail}",
-        "let the server select one of them: browsers fail such a connection. Check --ws-subprotocol and the "
-        "dialect's subprotocols, or accept it with --ws-subprotocol-optional",
+        "make the server select one of them: browsers fail a connection without one. Check --ws-subprotocol "
+        "and the dialect's subprotocols, or accept it with --ws-subprotocol-optional",
     ),
     "upgrade: extension": Cause(
-        "the server selected extensions that were not offered so: {detail}",
-        "the server, or a proxy in front, does not negotiate compression as RFC 7692 says: try another value "
-        "of --ws-compression",
+        "the server selected extensions that were not offered in this form: {detail}",
+        "the server, or a proxy in front of it, does not negotiate compression as RFC 7692 requires: try "
+        "another value of --ws-compression",
     ),
     "upgrade: timeout": Cause(
         "no answer to the upgrade for {path} within {timeout} s",
-        "the server accepts connections and does not answer: is it stuck, or is --ws-open-timeout too short?",
+        "the server accepts connections but does not answer: is it stuck, or is --ws-open-timeout too short?",
     ),
     "upgrade": Cause(
         "{server} ended the connection before it answered the upgrade for {path}",
-        f"does the server want TLS (wss://)? Else {_READ_LOG}",
+        f"does the server require TLS (wss://)? If not, {_READ_LOG}",
     ),
     "token: command_failed": Cause(
         "no token: {detail}",
-        "run the command of --ws-token-cmd by itself: it must print one token on standard output, within "
+        "run the command of --ws-token-cmd in a shell: it must print one token on standard output, within "
         "--ws-open-timeout",
     ),
     "token": Cause(
-        "no token: {detail}", "call the token function by itself; it must return a token, without blocking"
+        "no token: {detail}",
+        "call the token function outside of a run: it must return a token without blocking",
     ),
     "login": Cause(
         "login failed: {detail}", "check the credentials in --ws-data and --ws-token, and the login service"
     ),
-    "established: auth_required": Cause("the server refused the login: {detail}", _LOGIN),
-    "working: auth_required": Cause("the server refused the login: {detail}", _LOGIN),
+    "established: auth_required": Cause("the server rejected the login: {detail}", _LOGIN),
+    "working: auth_required": Cause("the server rejected the login: {detail}", _LOGIN),
     "established: establish_timeout": Cause(
         "the WebSocket opened, but the session was not established within {timeout} s",
-        "the server did not say that the session is established: 'loadtest dialect check' shows the "
-        "conversation; or --ws-open-timeout is too short",
+        "the server did not confirm the session: 'loadtest dialect check' shows the conversation. Or "
+        "--ws-open-timeout is too short",
     ),
 }
 """Causes by phase and cause; the row of a phase alone holds for its other causes."""
@@ -153,24 +163,27 @@ _HTTP: Final[Mapping[str, Cause]] = {
         "HTTP {status} for {path}, no upgrade to WebSocket", f"this path answers plain HTTP: {_PROXY}"
     ),
     "3": Cause(
-        "a redirect of {path}: {detail}",
-        "WebSocket clients follow no redirects: give --host and --ws-path as in the redirect's target",
+        "{path} is a redirect: {detail}",
+        "WebSocket clients do not follow redirects: set --host and --ws-path to the redirect's target",
     ),
     "400": Cause("", f"the server rejected the upgrade request as malformed: {_PROXY}; then --ws-header"),
     "401": Cause("", _LOGIN),
     "403": Cause(
         "",
-        f"{_LOGIN} Some servers want an Origin (--ws-origin) or a Cookie (--ws-header), and many "
-        "answer 403 where no WebSocket route has this path (--ws-path)",
+        f"{_LOGIN}. Some servers require an Origin (--ws-origin) or a Cookie (--ws-header), and many answer "
+        "403 if no WebSocket route has this path (--ws-path)",
     ),
     "404": Cause("", f"there is no endpoint at this path: {_PATH}"),
     "426": Cause("", f"the server did not see an upgrade request: {_PROXY}"),
     "429": Cause(
         "", "the server limits connections: start users more slowly (-r), or raise its limit for this machine"
     ),
-    "4": Cause("", f"the server's answer is in the example: {_PATH}, then --ws-token and --ws-header"),
-    "500": Cause("", f"the server failed while it handled the upgrade: {_READ_LOG}"),
-    "502": Cause("", f"the proxy in front got no good answer from the server: is it up? Then {_READ_LOG}"),
+    "4": Cause("", f"the example shows the server's answer: {_PATH}, then --ws-token and --ws-header"),
+    "500": Cause("", f"the server failed while handling the upgrade: {_READ_LOG}"),
+    "502": Cause(
+        "",
+        f"the proxy in front got no valid response from the server: is the server up? If it is, {_READ_LOG}",
+    ),
     "503": Cause("", _BUSY),
     "504": Cause("", _BUSY),
     "": Cause("", _READ_LOG),
@@ -178,39 +191,40 @@ _HTTP: Final[Mapping[str, Cause]] = {
 """By status, or its first digit; a row without a text has the usual one."""
 
 _CLOSED: Final[Mapping[str, Cause]] = {
-    "1000": Cause("closed with 1000 (normal)", f"why does the server end new connections? {_READ_LOG}"),
+    "1000": Cause("closed with 1000 (normal)", f"the server ends new connections: {_READ_LOG}"),
     "1001": Cause("closed with 1001 (going away)", _BUSY),
-    "1008": Cause("closed with 1008 (policy violation)", f"{_LOGIN} Else {_READ_LOG}"),
+    "1008": Cause("closed with 1008 (policy violation)", f"{_LOGIN}. If it is, {_READ_LOG}"),
     "1011": Cause("closed with 1011 (internal error)", f"the server failed: {_READ_LOG}"),
     "1012": Cause("closed with 1012 (restart)", _BUSY),
     "1013": Cause("closed with 1013 (try again later)", _BUSY),
     "4400": Cause("closed with 4400 (bad request)", f"the server rejected a message: {_READ_LOG}"),
-    "4401": Cause("closed with 4401 (login refused)", _LOGIN),
+    "4401": Cause("closed with 4401 (login rejected)", _LOGIN),
     "4403": Cause("closed with 4403 (forbidden)", _LOGIN),
     "4406": Cause("closed with 4406 (subprotocol not acceptable)", "check --ws-subprotocol"),
     "4408": Cause(
-        "closed with 4408 (timeout)", "does the client log in, and in time? See the dialect's options"
+        "closed with 4408 (timeout)", "does the client log in, and soon enough? See the dialect's options"
     ),
     "4409": Cause("closed with 4409 (conflict)", _READ_LOG),
     "4429": Cause("closed with 4429 (too many requests)", _BUSY),
-    "reset": Cause("reset by the server", f"did the server crash? {_READ_LOG}"),
-    "eof": Cause("ended by the server without a close frame", f"did the server crash? {_READ_LOG}"),
+    "reset": Cause("reset by the server", f"the server may have crashed: {_READ_LOG}"),
+    "eof": Cause("ended by the server without a close frame", f"the server may have crashed: {_READ_LOG}"),
     "protocol_error": Cause(
         "ended because the server violated the WebSocket protocol",
-        "the server, or a proxy in front, sends frames that RFC 6455 forbids; the error says which",
+        "the server, or a proxy in front of it, sends frames that RFC 6455 forbids: the error names them",
     ),
     "invalid_utf8": Cause(
-        "ended because the server sent a text that is not UTF-8", "the server must send such data as binary"
+        "ended because the server sent a text message that is not UTF-8",
+        "the server must send such data as binary messages",
     ),
     "flooded": Cause(
         "ended because the server sent too much: {detail}",
-        "if the server means to send that much, raise the limit that is named",
+        "if this is intended, raise the limit that the error names",
     ),
     "message_too_big": Cause(
-        "ended because of a message that is too large",
+        "ended because a message was too large",
         "if messages this large are intended, raise WebSocketUser.max_message_bytes",
     ),
-    "": Cause("closed with {code}", f"what does this close mean in the application? {_READ_LOG}"),
+    "": Cause("closed with {code}", f"find out what this code means in your application: {_READ_LOG}"),
 }
 """Ends of a connection before the session was established, or before it had worked."""
 

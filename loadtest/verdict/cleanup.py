@@ -48,8 +48,7 @@ def judge(run: RunData) -> Item[CleanupEvidence]:
     return Item(
         item="cleanup",
         verdict=verdict,
-        summary="; ".join(summary for _, summary in shown)
-        or "no drop left a connection for the server to close",
+        summary="; ".join(summary for _, summary in shown) or "no close or half_open drops to check",
         evidence=CleanupEvidence(
             counts=run.counts_of("cleanup"),
             unaccounted=sum(_unaccounted(run, kind) for kind in TAGS),
@@ -93,9 +92,9 @@ def _close(run: RunData) -> _Part | None:
         )
     if not closed:
         drops = text.counted(watched, "close drop")
-        return Ruling.NOT_JUDGED, f"{drops} came too late in the run to see the server end TCP"
+        return Ruling.NOT_JUDGED, f"{drops} came too late in the run to see the server close TCP"
     drops = text.counted(closed, "close drop")
-    return Ruling.PASS, f"TCP ended after {drops}{_times(run, 'close')}{_cut_short(count)}"
+    return Ruling.PASS, f"the server closed TCP after {drops}{_times(run, 'close')}{_cut_short(count)}"
 
 
 def _half_open(run: RunData) -> _Part | None:
@@ -115,8 +114,8 @@ def _half_open(run: RunData) -> _Part | None:
             f"{_times(run, 'half_open')}{_cut_short(count)}"
         )
     unseen = (
-        f"{text.only(full, 'half-open connection')} had the full {within_s:g} s before the run's "
-        f"end, {MIN_FULL_TIME} are needed"
+        f"{text.only(full, 'half-open connection')} had the full {within_s:g} s before the run's end, "
+        f"{MIN_FULL_TIME} are needed"
     )
     if run.manifest.cleanup_timeout_s is None or not _planned(run.manifest.plan):
         return Ruling.NOT_JUDGED, unseen
@@ -129,14 +128,14 @@ def _failing(run: RunData, count: Callable[[str], int]) -> _Part | None:
     of_watched = f"of {text.counted(count('watched'), 'half-open connection')}"
     allowed = f"{within_s:g} s allowed ({_source(run)})"
     if left := count("not_closed"):
-        more = f", and {text.count(late)} longer than allowed" if (late := count("late")) else ""
+        more = f", and {text.count(late)} closed too late" if (late := count("late")) else ""
         return Ruling.FAIL, (
             f"{text.count(left)} {of_watched} {'was' if left == 1 else 'were'} still open "
-            f"{within_s + BEYOND_S:g} s after the client fell silent{more}; {allowed}"
+            f"{within_s + BEYOND_S:g} s after the client went silent{more}; {allowed}"
         )
     if late := count("late"):
         ruling = Ruling.INCONCLUSIVE if stalled(run) else Ruling.FAIL
-        doubt = ", but the load generator stalled and may have seen it late" if stalled(run) else ""
+        doubt = ", but the load generator stalled and may have noticed it late" if stalled(run) else ""
         return ruling, (
             f"{text.count(late)} {of_watched} not closed in time{_times(run, 'half_open')}; {allowed}{doubt}"
         )
@@ -157,7 +156,7 @@ def _half_open_reported(run: RunData) -> _Part:
         *([f"{text.count(cut)} cut short by the run's end"] if (cut := count("cut_short")) else []),
     ]
     return Ruling.NOT_JUDGED, (
-        f"half-open connections not judged (set --ws-cleanup-timeout): {', '.join(seen)}"
+        f"half-open connections are not judged without --ws-cleanup-timeout: {', '.join(seen)}"
     )
 
 
@@ -167,28 +166,29 @@ def _gauge(run: RunData) -> _Part | None:
         return None
     before = f"{gauge.before:g}"
     if gauge.after is None:
-        why = gauge.problem or "the run did not get that far"
+        why = gauge.problem or "the run ended before that"
         return Ruling.INCONCLUSIVE, f"the server's gauge could not be read after the run: {why}"
     if gauge.after > gauge.before:
         return Ruling.FAIL, (
-            f"the server's gauge: {before} connections before the run, still {gauge.after:g}, "
+            f"the server's gauge was {before} before the run, and still {gauge.after:g}, "
             f"{gauge.waited_s:.0f} s after its end"
         )
     if gauge.after < gauge.before:
         return Ruling.INCONCLUSIVE, (
             f"the server's gauge fell from {before} to {gauge.after:g}: other clients were connected when "
-            "the run began"
+            "the run started"
         )
     if gauge.peak is None:
         return Ruling.INCONCLUSIVE, (
-            f"the server's gauge is back at {before}, but was never read while sessions were up: run longer"
+            f"the server's gauge is back at {before}, but could not be read while sessions were up: run "
+            "longer"
         )
     if gauge.peak <= gauge.before:
         return Ruling.INCONCLUSIVE, (
-            f"the server's gauge was {gauge.peak:g} at most while sessions were up, and {before} "
-            "before: does it count connections?"
+            f"the server's gauge was at most {gauge.peak:g} while sessions were up, and {before} before: "
+            "does it count connections?"
         )
-    return Ruling.PASS, f"the server's gauge is back at {before} (highest {gauge.peak:g})"
+    return Ruling.PASS, f"the server's gauge is back at {before} (peak {gauge.peak:g})"
 
 
 def _counts(run: RunData, kind: str) -> Callable[[str], int]:

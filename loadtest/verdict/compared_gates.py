@@ -90,7 +90,7 @@ def not_compared(item: Item[LatencyEvidence], why: str) -> Item[LatencyEvidence]
     """
     gates = [_withheld(gate) for gate in item.evidence.gates or ()]
     evidence = replace(item.evidence, gates=gates, suspect=None, duel_command=None)
-    summary = f"latency is not compared: {why}"
+    summary = f"latency was not compared: {why}"
     if item.evidence.gates is None:  # something else prevented it before
         summary = f"{summary}; {item.summary}"
     found = replace(item, verdict=Ruling.INCONCLUSIVE, summary=summary, evidence=evidence)
@@ -101,5 +101,5 @@ def _withheld(gate: GateResult) -> GateResult:
     """Return a gate's result without a conclusion."""
     if gate.decision is Ruling.NOT_JUDGED:
         return gate
-    reason = f"{gate.reason}; nothing is concluded, as the runs are not alike"
+    reason = f"{gate.reason}; not concluded, because the runs are not alike"
     return replace(gate, decision=Ruling.INCONCLUSIVE, reason=reason, suspect=False, more_pairs=None)

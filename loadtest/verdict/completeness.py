@@ -59,8 +59,8 @@ def lost_workers(run: RunData) -> str:
     if not missing:
         return ""
     if len(missing) == 1:
-        return f"worker {missing[0]} was lost before it had delivered all its data"
-    return f"workers {', '.join(map(str, missing))} were lost before they had delivered all their data"
+        return f"worker {missing[0]} was lost before it delivered all its data"
+    return f"workers {', '.join(map(str, missing))} were lost before they delivered all their data"
 
 
 def shortfall(run: RunData) -> str:

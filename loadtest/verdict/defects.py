@@ -98,7 +98,7 @@ def defects_over(failed: Iterable[object], *, runs: int) -> Defects:
 def worsened(before: Defects, after: Defects) -> str:
     """Return in which ways a failure of both sides is another or a worse one; empty if it is the same."""
     if before.unnamed or after.unnamed:
-        return "it may fail in another way"
+        return "it may fail for another reason"
     found = [
         f"{text.one_line(name, _NAME_LENGTH)} {text.count(before.counts.get(name, 0))} → {text.count(count)}"
         for name, count in after.counts.items()
@@ -153,7 +153,7 @@ def _counts(evidence: object) -> Mapping[str, int]:
         case ConnectEvidence():
             leaked = evidence.counts.get("id_of_another", 0)
             found = {**_forbidden(evidence), "failed": _refused(evidence, "failed_ratio")}
-            found = {**found, "with the id of another session": leaked}
+            found = {**found, "sessions with another session's id": leaked}
         case ReconnectEvidence():
             found = {**_forbidden(evidence), **_in_drills(evidence)}
             in_drills = sum(drill.refused for drill in evidence.drills)
@@ -195,7 +195,7 @@ def _refused(evidence: ConnectEvidence | ReconnectEvidence, limit: str, in_drill
 def _messages(evidence: MessagingEvidence) -> Mapping[str, int]:
     counts, limits = evidence.counts, evidence.limits
     asked = counts.get("sent", 0) - counts.get("unanswerable", 0)
-    found = {**_forbidden(evidence), "without any reply": asked if silent(counts) else 0}
+    found = {**_forbidden(evidence), "messages without a reply": asked if silent(counts) else 0}
     if "pushes_per_s" in limits:
         expected = counts.get("pushes_expected", 0)
         missing = expected - counts.get("pushes_arrived", 0)
@@ -222,7 +222,7 @@ def _losses(evidence: StabilityEvidence) -> Mapping[str, int]:
     found: Counter[str] = Counter()
     for rule, one in ruled:
         most = rule.most_in(evidence.session_hours)
-        found[f"lost by {one.cause}"] += _beyond(one.count, of=lost[rule], most=most)
+        found[f"lost with {one.cause}"] += _beyond(one.count, of=lost[rule], most=most)
     return found
 
 

@@ -151,7 +151,7 @@ def _surroundings(manifest: Manifest) -> dict[str, str]:
         "made by": manifest.made_by,
         "locustfile": manifest.locustfile or "",
         "drills": "; ".join(f"{drill.at_s:g}: {drill.command}" for drill in manifest.drills),
-        "ended in good order": "yes" if manifest.complete else "no",
+        "ended normally": "yes" if manifest.complete else "no",
         **{SETTINGS[name].option: written(read(manifest)) for name, read in _OUTSIDE_PLAN.items()},
         **_versions(manifest),
     }
@@ -209,4 +209,6 @@ def judged_otherwise(baseline: Sequence[Manifest], candidate: Sequence[Manifest]
         sides = ([written(read(run)) for run in side] for side in (baseline, candidate))
         if difference := _difference(SETTINGS[setting].option, next(sides), next(sides)):
             found.setdefault(item, []).append(difference)
-    return {item: f"judged by other rules ({', '.join(map(str, differ))})" for item, differ in found.items()}
+    return {
+        item: f"judged by different rules ({', '.join(map(str, differ))})" for item, differ in found.items()
+    }

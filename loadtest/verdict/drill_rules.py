@@ -88,7 +88,7 @@ def _command_doubt(one: DrillRecovery) -> str:
     drill = one.drill
     name = f"the command of {drill_name(one)}"
     if drill.started_s is None:
-        return f"{name} {drill.last_words or 'was never started: the run ended before'}"
+        return f"{name} {drill.last_words or 'was never started: the run ended first'}"
     if drill.ended_s is None or drill.stopped:
         return f"{name} was still running when the run ended: run longer"
     if not one.met:
@@ -104,12 +104,15 @@ def return_doubt(run: RunData) -> str:
     for one in run.drills:
         if away := one.sessions - one.barred - one.back:
             of = text.counted(one.sessions, "session")
-            return f"{text.count(away)} of {of} of {drill_name(one)} not back by the run's end: run longer"
+            return (
+                f"{text.count(away)} of {of} dropped in {drill_name(one)} were not back by the run's end: "
+                "run longer"
+            )
         last_s = max((group.last_at_s for group in one.losses), default=0.0)
         if one.lost > one.sessions and last_s > run.length_s - SETTLED_S:
             losses = f"{text.count(one.lost)} losses of {text.counted(one.sessions, 'session')}"
             return (
-                f"{drill_name(one)} still ended connections when the run ended: {losses}, the last at "
+                f"{drill_name(one)} was still ending connections when the run ended: {losses}, the last at "
                 f"{text.clock(last_s)}: run longer"
             )
     return ""
@@ -124,7 +127,7 @@ def in_the_drills(run: RunData) -> str:
     """Return the end of a sentence about losses that did not happen, empty without drills."""
     if not run.drills:
         return ""
-    return ", not even in the drill" if len(run.drills) == 1 else ", not even in the drills"
+    return ", nor in the drill" if len(run.drills) == 1 else ", nor in the drills"
 
 
 def drills_text(run: RunData) -> str:
@@ -134,7 +137,7 @@ def drills_text(run: RunData) -> str:
 
 def _text(one: DrillRecovery) -> str:
     if not one.lost:
-        return f"{drill_name(one)} ended no connection"
+        return f"{drill_name(one)} ended no connections"
     shown = list(map(loss_text, one.losses[:_GROUPS_SHOWN]))
     if rest := one.lost - sum(group.count for group in one.losses[:_GROUPS_SHOWN]):
         shown.append(f"{text.count(rest)} others")

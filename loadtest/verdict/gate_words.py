@@ -149,7 +149,7 @@ def _enough_pairs(pairs: int, units: int) -> str:
     """Return what tells by itself how much runs differ, where so few pairs do not."""
     if pairs <= 1:
         return "run a duel"
-    return f"run {MIN_UNITS} {'pairs' if units == pairs else 'units of pairs'} or more"
+    return f"run at least {MIN_UNITS} {'pairs' if units == pairs else 'units of pairs'}"
 
 
 def _unsettled(gates: Sequence[GateResult], enough: str) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _unsettled(gates: Sequence[GateResult], enough: str) -> Iterator[str]:
         enough: what settles a gate that one or a few pairs cannot settle.
     """
     if lacking := [gate for gate in gates if not gate.compared]:
-        yield f"too little to judge {_by_reason(lacking)}"
+        yield f"too little data to judge {_by_reason(lacking)}"
     longer = how_much_longer(lacking)
     if suspect := [gate for gate in gates if gate.suspect]:
         yield f"suspect: {_told(suspect)}{'' if longer else f': {enough}'}"
@@ -209,12 +209,12 @@ def _in_full(name: str, gate: GateResult) -> str:
     if gate.between_us is None:
         return f"{name} {changed}"
     low, high = map(text.span, gate.between_us)
-    groups = f"{name} lies between two groups of replies, around {low} and {high}"
+    groups = f"{name} falls between two groups of replies, around {low} and {high}"
     if not gate.in_points:
         return groups
     if gate.kind is GateKind.DRIFT:
-        return f"{groups}: growth of the slower's share {changed}"
-    return f"{groups}: share of the slower {changed}{_moved(gate)}"
+        return f"{groups}: the slower group's share grew by {changed}"
+    return f"{groups}: share of the slower group {changed}{_moved(gate)}"
 
 
 def _moved(gate: GateResult) -> str:
@@ -222,9 +222,9 @@ def _moved(gate: GateResult) -> str:
     if gate.low_ratio is None or gate.high_ratio is None or gate.margin_ratio is None:
         return ""
     if gate.decision is Ruling.FAIL and gate.low_ratio <= gate.margin_ratio:
-        return ", but a group itself became slower"
+        return ", but one of the groups became slower"
     if gate.decision is Ruling.INCONCLUSIVE and gate.high_ratio < gate.margin_ratio:
-        return ", but a group itself may be slower"
+        return ", but one of the groups may be slower"
     return ""
 
 

@@ -60,8 +60,8 @@ causes a hiccup of a second or two."""
 
 
 _OWN_PROBLEMS = {
-    "out_of_ports": ("no local port was left", "ports"),
-    "out_of_files": ("no more files could be opened", "files"),
+    "out_of_ports": ("no local port was free", "ports"),
+    "out_of_files": ("the limit of open files was reached", "files"),
 }
 """What each of `OWN_LIMITS` means, and its remedy."""
 
@@ -131,7 +131,7 @@ def _sending_problems(
 ) -> tuple[list[str], dict[str, float]]:
     """Return problems of connecting and sending, and the limits that the figures exceed."""
     problems = [
-        f"{failed} attempts of the item {item} could not be made: {own_reason(run, item)}"
+        f"{failed} {item} attempts could not be made: {own_reason(run, item)}"
         for item in ("connect", "reconnect")
         if (failed := own_failures(run, item))
     ]
@@ -197,7 +197,7 @@ GAUGES = (
     Gauge(
         "loop_lag_max_ms",
         MAX_LAG_MS,
-        f"the event loop woke more than {MAX_LAG_MS:g} ms late",
+        f"the event loop was more than {MAX_LAG_MS:g} ms late",
         needed=True,
     ),
     Gauge(
@@ -209,13 +209,13 @@ GAUGES = (
     Gauge(
         "process_cpu_ratio",
         MAX_PROCESS_CPU_RATIO,
-        f"the process used more than {MAX_PROCESS_CPU_RATIO:.0%} of a core, which its threads share",
+        f"the process used more than {MAX_PROCESS_CPU_RATIO:.0%} of the core that its threads share",
         remedy="threads",
     ),
     Gauge(
         "stall_max_ms",
         MAX_STALL_MS,
-        f"the engine could not run for more than {MAX_STALL_MS / 1000:g} s",
+        f"the engine stalled for more than {MAX_STALL_MS / 1000:g} s",
         remedy="stall",
         least_bad=1,
         tolerated_ratio=0,
@@ -223,7 +223,7 @@ GAUGES = (
     Gauge(
         "steal_ratio",
         MAX_STEAL_RATIO,
-        f"the host took more than {MAX_STEAL_RATIO:.0%} of the CPU away",
+        f"the host stole more than {MAX_STEAL_RATIO:.0%} of the CPU",
         remedy="steal",
     ),
     Gauge(
@@ -235,13 +235,13 @@ GAUGES = (
     Gauge(
         "files_ratio",
         MAX_FILES_RATIO,
-        f"connections took more than {MAX_FILES_RATIO:.0%} of the files that may be open",
+        f"connections used more than {MAX_FILES_RATIO:.0%} of the open files allowed",
         remedy="files",
     ),
     Gauge(
         "ports_ratio",
         MAX_PORTS_RATIO,
-        f"connections took more than {MAX_PORTS_RATIO:.0%} of the local ports for this target",
+        f"connections used more than {MAX_PORTS_RATIO:.0%} of the local ports for this target",
         remedy="ports",
     ),
 )

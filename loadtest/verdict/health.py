@@ -15,10 +15,10 @@ def judge(run: RunData) -> Item[HealthEvidence] | None:
         return Item(
             item="health",
             verdict=Ruling.NOT_JUDGED,
-            summary="the dialect has no health endpoint; name one with --health-path",
+            summary="the dialect has no health endpoint: set one with --health-path",
             evidence=HealthEvidence(),
         )
-    needed = "" if health.ok or health.problem else "; a status from 200 to 299 is needed"
+    needed = "" if health.ok or health.problem else "; the status must be 200 to 299"
     return Item(
         item="health",
         verdict=Ruling.PASS if health.ok else Ruling.FAIL,

@@ -51,14 +51,14 @@ KINDS = {
     "messaging": ItemKind(
         "Does every message get its own intact reply, once and in order?", MessagingEvidence
     ),
-    "reconnect": ItemKind("Does every client get back by itself after a drop?", ReconnectEvidence),
+    "reconnect": ItemKind("Does every client get back to work after a drop?", ReconnectEvidence),
     "persistence": ItemKind(
         "Is it still the same session, with nothing forgotten or repeated?", PersistenceEvidence
     ),
-    "cleanup": ItemKind("Does the server let go of clients that are gone?", CleanupEvidence),
+    "cleanup": ItemKind("Does the server release connections whose client is gone?", CleanupEvidence),
     "latency": ItemKind("Is latency within its limits, and unchanged against the baseline?", LatencyEvidence),
     "server_log": ItemKind(
-        "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
+        "Are normal disconnects logged as INFO, and only real faults as ERROR?", ServerLogEvidence
     ),
     "health": ItemKind("Does the health endpoint answer?", HealthEvidence),
 }
@@ -244,6 +244,24 @@ def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> 
     return left if run.manifest.complete else min(left, 0)
 
 
+_SINGULAR = {
+    "pushes": "push",
+    "replies": "reply",
+    "messages": "message",
+    "failures": "failure",
+    "resumes": "resume",
+    "requests": "request",
+    "texts": "text",
+}
+"""Singulars of the nouns that descriptions of failings begin with."""
+
+
+def failing(count: int, meaning: str) -> str:
+    """Describe a failing: `2 pushes missing`, `1 push missing`."""
+    noun, _, rest = meaning.partition(" ")
+    return f"{text.count(count)} {_SINGULAR.get(noun, noun) if count == 1 else noun} {rest}"
+
+
 def imbalance(left: int, begun: str, lacking: str = "outcome") -> str:
     """Return the summary for a failed accounting check.
 
@@ -254,4 +272,4 @@ def imbalance(left: int, begun: str, lacking: str = "outcome") -> str:
     """
     wrong = f"{text.count(left)} of {begun} have no" if left > 0 else f"{begun} have too many"
     problem = f"{wrong} {lacking}" if left > 0 else f"{wrong} {lacking}s ({text.count(-left)})"
-    return f"the books do not balance: {problem}. A worker was lost, or this is an error in the tool"
+    return f"the counts do not add up: {problem}. A worker was lost, or loadtest has a bug"

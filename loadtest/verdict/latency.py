@@ -44,7 +44,7 @@ from loadtest.verdict.timing import Pair, Timing, changes, is_fit, timing, why_s
 
 _Measured = tuple[MeasuredRun, MeasuredRun]
 
-_SILENT = "no messages are planned, rate 0"
+_SILENT = "no messages are planned at rate 0"
 """Why a run at rate 0 is not judged by replies; by connects, outages and losses it is."""
 
 
@@ -286,8 +286,8 @@ def _obstacle(pairs: Sequence[Pair], counting: Sequence[Pair], *, in_duel: bool)
     plans = zip(*((before.manifest.plan, after.manifest.plan) for before, after in pairs), strict=True)
     if differing := plan_differences(*plans):
         return (
-            f"the baseline was made with another plan; they differ in {', '.join(map(str, differing))}. "
-            "Repeat one run with the other's settings"
+            f"the baseline has a different plan: {', '.join(map(str, differing))}. Repeat one run with the "
+            "other's settings"
         )
     if counting:
         return ""
@@ -296,7 +296,7 @@ def _obstacle(pairs: Sequence[Pair], counting: Sequence[Pair], *, in_duel: bool)
         return f"no valid pair: pair 1, {why_spoiled(pairs[0])}"
     if after.problems:
         return after.unfit
-    return f"baseline: {before.unfit}. Make the baseline anew, or choose another"
+    return f"baseline: {before.unfit}. Repeat the baseline's run, or choose another baseline"
 
 
 def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:

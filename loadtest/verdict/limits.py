@@ -38,7 +38,7 @@ _NO_SAMPLES = {
     "service": "no request was answered after the warm-up",
     "response": "no request was answered after the warm-up",
     "first_part": "no streamed reply began after the warm-up",
-    "push_gap": "no push was received",
+    "push_gap": "no pushes were received",
 }
 """Why a tag has no samples."""
 
@@ -70,7 +70,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     doubtful = limit.item == "latency" and not generator.valid
     excess_ms = value_us / 1000 - limit.limit_ms
     if doubtful and not (verdict is Ruling.FAIL and _is_the_servers(excess_ms, run, generator)):
-        verdict, reason = Ruling.INCONCLUSIVE, f"not judged, the load generator was {generator.state}"
+        verdict, reason = Ruling.INCONCLUSIVE, f"not judged, because the load generator was {generator.state}"
     said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
     if verdict is not Ruling.PASS:
         said += _option(limit)
@@ -105,7 +105,7 @@ def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int, after:
     if samples >= limit.least_samples:
         return Ruling.FAIL if broken else Ruling.PASS, ""
     if broken and limit.broken_beyond_chance(above, samples):
-        return Ruling.FAIL, f"{above} of {samples} samples are above it"
+        return Ruling.FAIL, f"{above} of {samples} samples are above the limit"
     more = _MORE.get(limit.tag, "run longer")
     return Ruling.INCONCLUSIVE, f"only {samples} samples{after}, {limit.least_samples} are needed: {more}"
 

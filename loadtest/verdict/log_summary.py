@@ -37,7 +37,9 @@ def failures(evidence: ServerLogEvidence) -> list[str]:
     if evidence.info_ratio is not None and evidence.info_ratio < INFO_RATIO:
         percent = _below(evidence.info_ratio, INFO_RATIO)
         warned = "" if evidence.disconnect_errors else _kinds_above_info(evidence)
-        found.append(f"only {percent} of the disconnects at INFO or below, not {INFO_RATIO:.0%}{warned}")
+        found.append(
+            f"only {percent} of disconnects logged at INFO or below{warned}, {INFO_RATIO:.0%} are needed"
+        )
     if evidence.real_errors > evidence.allowed_errors:
         found.append(f"{_real_errors(evidence)}, {text.count(evidence.allowed_errors)} allowed")
     return found
@@ -57,7 +59,7 @@ def _kinds(evidence: ServerLogEvidence) -> str:
     kinds = [row.kind for row in evidence.by_kind if row.disconnect_errors]
     after = [f"after {', '.join(kinds)}"] if kinds else []
     if evidence.wrong_elsewhere:
-        after.append(f"{text.count(evidence.wrong_elsewhere)} after no drop")
+        after.append(f"{text.count(evidence.wrong_elsewhere)} not after a drop")
     return f" ({'; '.join(after)})" if after else ""
 
 
@@ -71,8 +73,8 @@ def _kinds_above_info(evidence: ServerLogEvidence) -> str:
 def _advice_on_silence(evidence: ServerLogEvidence) -> str:
     """Return what to do about a log without disconnects: another part of it may well have them."""
     if evidence.covered_ratio < MIN_COVERED_RATIO or evidence.drops_after_log >= MIN_DROPS_AFTER:
-        return "give the log of the whole run; if this is it, log them at INFO"
-    return "log them at INFO"
+        return "give the log of the whole run, or log disconnects at INFO"
+    return "log disconnects at INFO"
 
 
 def doubts(evidence: ServerLogEvidence) -> list[str]:
@@ -90,18 +92,19 @@ def doubts(evidence: ServerLogEvidence) -> list[str]:
     if problem := unlevelled(evidence.reading.unlevelled_ratio(), of_disconnects, evidence.reading.examples):
         found.append(problem)
     if not evidence.records:
-        return [*found, "the log has no record in the run's time"]
+        return [*found, "the log has no records from the run's time"]
     if evidence.drops and evidence.covered_ratio < MIN_COVERED_RATIO:
         found.append(
-            f"the log does not cover the run: {1 - evidence.covered_ratio:.0%} of drops have no record nearby"
+            f"the log does not cover the run: it has no records near {1 - evidence.covered_ratio:.0%} of "
+            "the drops"
         )
     if evidence.drops_after_log >= MIN_DROPS_AFTER:
         found.append(
-            f"the log ends at {text.clock(evidence.last_record_s or 0.0)} of the run: "
-            f"{text.counted(evidence.drops_after_log, 'drop')} came later"
+            f"the log ends {text.clock(evidence.last_record_s or 0.0)} into the run, before "
+            f"{text.counted(evidence.drops_after_log, 'drop')}"
         )
     if not evidence.disconnect_records:
-        found.append(f"the log says nothing of clients that left: {_advice_on_silence(evidence)}")
+        found.append(f"the log has no records of clients that disconnected: {_advice_on_silence(evidence)}")
     if evidence.unjudged_records:
         found.append(f"the log has more than {MAX_SIGHTINGS} records to judge in the run's time")
     return found
@@ -114,9 +117,9 @@ def unread(reading: Counts) -> str:
         return ""
     if reading.stray > reading.broken + reading.cut:
         lines = text.counted(reading.stray, "line")
-        why = f"{lines} without time and level belong to no record; if they have these, name the format"
+        why = f"{lines} without a time and level belong to no record. If they have both, name the format"
     else:
-        why = "its objects or lines are damaged, or too long"
+        why = "objects or lines are damaged or too long"
     return f"{text.share(ratio)} of the log could not be read: {why}"
 
 
@@ -132,7 +135,7 @@ def unlevelled(of_records: float, of_disconnects: float, examples: Sequence[str]
     if share <= MAX_UNREAD_RATIO:
         return ""
     what = "disconnect records" if of_disconnects > of_records else "records"
-    problem = f"{text.share(share)} of the {what} have no level that can be read"
+    problem = f"{text.share(share)} of the {what} have no readable level"
     return f"{problem}: log levels, or name the format" + "".join(f" [{example}]" for example in examples)
 
 

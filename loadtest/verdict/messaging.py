@@ -6,7 +6,7 @@ from loadtest.ruling import Ruling, worst
 from loadtest.session.recorder import FAILED_MESSAGES, HANGING_NS, ROUND_TRIPS
 from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
-from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
+from loadtest.verdict.items import Item, errors_seen, failing, imbalance, unaccounted
 from loadtest.verdict.silence import hanging, is_silent, longest_wait_s
 
 FAILINGS = {
@@ -15,11 +15,11 @@ FAILINGS = {
     "broken_off": "answered with a stream that broke off",
     "late": "answered after the reply timeout",
     "duplicated": "answered twice",
-    "reordered": "answered after a later one",
+    "reordered": "answered out of order",
     "corrupted": "answered with an altered text",
     "foreign": "answered with another session's text",
-    "unmatched": "replies to nothing that was asked (errors included)",
-    "unreadable": "messages that the dialect does not know",
+    "unmatched": "replies without a request (errors included)",
+    "unreadable": "messages that the dialect cannot read",
     "script_failed": "failures reported by scripts",
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes received twice or out of order",
@@ -32,9 +32,6 @@ FAILINGS = {
 One finding is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
-
-_SINGULAR = {"pushes": "push", "replies": "reply", "messages": "message", "failures": "failure"}
-"""The singular of the nouns that these begin with."""
 
 _TAGS = (*ROUND_TRIPS, "response", "first_part", "part_gap", "push", "push_gap")
 
@@ -110,7 +107,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if is_silent(run) and (waited_s := longest_wait_s(run)):
         return _silence(run, waited_s)
     failings = [
-        _failing(count, FAILINGS[name])
+        failing(count, FAILINGS[name])
         for name in FAILED_MESSAGES
         if (count := run.count(f"messaging.{name}"))
     ]
@@ -119,13 +116,13 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if failings:
         planned, pushes = run.manifest.plan.messages_planned, run.count("messaging.pushes")
         seen = f"{text.counted(sent, 'message')} sent" if planned else f"{_pushes_text(pushes)} received"
-        return Ruling.FAIL, f"of {seen}: {', '.join(failings)}"
+        return Ruling.FAIL, f"{seen}: {', '.join(failings)}"
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{text.counted(sent, 'message')} sent")
     if not run.manifest.plan.messages_planned:
         return _pushes_ruling(run, "no messages are planned (rate 0)")
     if not asked and run.manifest.plan.tasks:
-        return _pushes_ruling(run, "the script asks for no reply")
+        return _pushes_ruling(run, "the script expects no replies")
     if sent and not asked:
         return _pushes_ruling(run, f"none of {text.counted(sent, 'message')} sent needs a reply")
     if answered < MIN_ANSWERED and not _mostly_hears(run):
@@ -139,29 +136,22 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     return Ruling.PASS, _success(run, answered, asked) + heard
 
 
-def _failing(count: int, meaning: str) -> str:
-    """Describe a failing: `2 pushes missing`, `1 push missing`."""
-    noun, _, rest = meaning.partition(" ")
-    return f"{text.count(count)} {_SINGULAR.get(noun, noun) if count == 1 else noun} {rest}"
-
-
 def _doubt(run: RunData, asked: int) -> str:
     """Return why it cannot be told whether messages were lost, empty if it can."""
     if waiting := hanging(run, "messaging"):
         plan = run.manifest.plan
         return (
-            f"{text.count(waiting)} of {text.counted(asked, 'message')} had no reply for over "
-            f"{text.span(HANGING_NS / 1000)} when their connection or the run ended, before the reply "
-            f"timeout of {plan.reply_timeout_s:g} s could tell: lower --ws-reply-timeout, drop less often, "
-            "or run longer"
+            f"{text.count(waiting)} of {text.counted(asked, 'message')} had waited over "
+            f"{text.span(HANGING_NS / 1000)} for a reply when their connection or the run ended, before the "
+            f"reply timeout of {plan.reply_timeout_s:g} s: lower --ws-reply-timeout, drop less often, or run "
+            "longer"
         )
     arrears, ends = run.count("messaging.arrears"), run.count("messaging.unnamed_ends")
     if arrears > max(1, MAX_ARREARS_RATIO * ends):
         return (
-            f"on {text.count(arrears)} of {text.counted(ends, 'connection')} there were "
-            "fewer replies than requests for long: replies were lost, or slow, and as the dialect's replies "
-            "name no request, this cannot be told: have Reply name the request or hold its text, or lower "
-            "--ws-rate"
+            f"{text.count(arrears)} of {text.counted(ends, 'connection')} had fewer replies than requests "
+            "for a long time. The replies do not name their request, so they may be lost or slow: have "
+            "Reply name the request or hold its text, or lower --ws-rate"
         )
     return ""
 
@@ -171,7 +161,7 @@ def _silence(run: RunData, waited_s: float) -> tuple[Ruling, str]:
     asked = run.count("messaging.sent") - run.count("messaging.unanswerable")
     timeout_s = run.manifest.plan.reply_timeout_s
     messages = text.counted(asked, "message")
-    told = f"none of {messages} was answered; one waited {text.span(waited_s * 1e6)}"
+    told = f"none of {messages} was answered; the longest wait was {text.span(waited_s * 1000000.0)}"
     if waited_s >= SILENT_RATIO * timeout_s:
         return Ruling.FAIL, told
     return Ruling.INCONCLUSIVE, (
@@ -195,9 +185,9 @@ def _success(run: RunData, answered: int, asked: int) -> str:
     if not unchecked:
         return told
     which = "texts" if unchecked >= answered else text.counted(unchecked, "text")
-    told = f"{told}; {which} not checked: no text of this run was read in these replies"
+    told = f"{told}; {which} not checked: these replies do not hold the request's text"
     return (
-        f"{told}, and {text.count(unnamed)} replies name no request: they were only counted"
+        f"{told}, and {text.count(unnamed)} replies do not name their request, so they were only counted"
         if unnamed
         else told
     )
@@ -220,7 +210,7 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
             f"{reason}, and only {_pushes_text(pushes)} received, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions"
         )
-    return Ruling.PASS, f"{_pushes_text(pushes)} received, none known to be missing, doubled or altered"
+    return Ruling.PASS, f"{_pushes_text(pushes)} received, none known to be missing, repeated or altered"
 
 
 def _mostly_hears(run: RunData) -> bool:
@@ -259,9 +249,9 @@ def _remarks(run: RunData) -> list[str]:
         for count, said in (
             (run.count("messaging.unanswerable"), "{} need no reply"),
             (explained, "{} lost in an outage"),
-            (missed, "{} fell due without a connection"),
-            (unfinished, "{} unfinished at the end"),
-            (run.count("messaging.hanging"), "{} of these were overdue by then"),
+            (missed, "{} were due while not connected"),
+            (unfinished, "{} unfinished at the run's end"),
+            (run.count("messaging.hanging"), "{} of these overdue"),
         )
         if count
     ]
@@ -269,7 +259,7 @@ def _remarks(run: RunData) -> list[str]:
         times = text.counted(rejections, "time")
         remarks.append(f"the token of an established session was rejected {times}")
     if unmarked := run.count("messaging.pushes_unmarked"):
-        remarks.append(f"{_pushes_text(unmarked)} had no mark to check")
+        remarks.append(f"{_pushes_text(unmarked)} could not be checked (no mark)")
     if _lacks_pushes(run) and run.length_s > PUSHES_EXPECTED_AFTER_S:
-        remarks.append("no push was received")
+        remarks.append("no pushes were received")
     return remarks

@@ -10,18 +10,18 @@ from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.verdict.evidence import PersistenceEvidence
-from loadtest.verdict.items import Item, errors_seen
+from loadtest.verdict.items import Item, errors_seen, failing
 from loadtest.verdict.reconnect import more_outages
 
 FAILINGS = {
-    "identity_changed": "came back as another session",
-    "history_missing": "resumes brought no history",
-    "missing": "acknowledged requests are missing from the restored history",
-    "redelivered": "replies were delivered again",
-    "repeated": "requests stand in the restored history twice",
-    "reordered": "requests stand in the restored history after a later one",
-    "altered": "texts in the restored history are altered",
-    "foreign": "texts in the restored history are another session's",
+    "identity_changed": "resumes as another session",
+    "history_missing": "resumes without a history",
+    "missing": "requests acknowledged but missing from the restored history",
+    "redelivered": "replies delivered again",
+    "repeated": "requests twice in the restored history",
+    "reordered": "requests out of order in the restored history",
+    "altered": "texts altered in the restored history",
+    "foreign": "texts of another session in the restored history",
 }
 """Findings of which one is enough for FAIL: an acknowledgement must survive a drop or a restart."""
 
@@ -54,29 +54,29 @@ def judge(run: RunData, baseline: RunData | None = None) -> Item[PersistenceEvid
 def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     plan, checked = run.manifest.plan, run.count("persistence.checked")
     failings = [
-        f"{text.count(count)} {meaning}"
+        failing(count, meaning)
         for name, meaning in FAILINGS.items()
         if (count := run.count(f"persistence.{name}"))
         and not (name == "history_missing" and _keeps_none(run))
     ]
     if failings:
-        of = f"of {text.counted(checked, 'resume')}: " if checked else ""
+        of = f"{text.counted(checked, 'resume')}: " if checked else ""
         return Ruling.FAIL, f"{of}{', '.join(failings)}"
     restored_before = 0 if baseline is None else baseline.count("persistence.histories")
     if _keeps_none(run) and restored_before:
         return Ruling.FAIL, (
-            f"none of {text.counted(run.count('persistence.history_missing'), 'resume')} restored a history; "
-            f"{text.count(restored_before)} of the baseline did"
+            f"none of {text.counted(run.count('persistence.history_missing'), 'resume')} restored a history, "
+            f"but {text.count(restored_before)} of the baseline did"
         )
     promised = run.manifest.promised
     if not (checked if promised is None else promised.identifies):
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
     if not checked and not (plan.outages_planned and plan.reconnects):
-        return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
+        return Ruling.NOT_JUDGED, "no session resumed, and none was planned to"
     if not checked and (resumed := run.count("reconnect.resumed")) >= MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"of {text.counted(resumed, 'resume')} none could be checked: no message of the server said "
-            "whose session it was, as the dialect reads them"
+            f"none of {text.counted(resumed, 'resume')} could be checked: the dialect read no session id "
+            "from the server's messages"
         )
     if checked < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
@@ -87,13 +87,13 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, (
             f"{text.only(compared, 'restored history', 'restored histories')} could be compared, "
             f"{MIN_CHECKED} are needed: {more_outages(plan)}; all "
-            f"{text.counted(checked, 'resume')} were as the same session"
+            f"{text.counted(checked, 'resume')} had the same identity"
         )
     if _keeps_none(run):
         return Ruling.NOT_JUDGED, (
             f"the server keeps no history: none of "
             f"{text.counted(run.count('persistence.history_missing'), 'resume')} "
-            f"restored any; all {text.counted(checked, 'resume')} were as the same session"
+            f"restored any; all {text.counted(checked, 'resume')} had the same identity"
         )
     return Ruling.PASS, _success(run, checked)
 
@@ -109,10 +109,10 @@ def _keeps_none(run: RunData) -> bool:
 
 def _success(run: RunData, checked: int) -> str:
     if not _histories(run):
-        return f"{text.counted(checked, 'resume')} as the same session; identity only, no history was owed"
+        return f"{text.counted(checked, 'resume')} with the same identity; no history to compare"
     histories, acknowledged = run.count("persistence.histories"), run.count("persistence.acknowledged")
     return (
-        f"{text.counted(checked, 'resume')} as the same session; "
-        f"{text.counted(histories, 'history', 'histories')} held all "
+        f"{text.counted(checked, 'resume')} with the same identity; "
+        f"{text.counted(histories, 'restored history', 'restored histories')} held all "
         f"{text.counted(acknowledged, 'acknowledged request')}"
     )

@@ -177,7 +177,7 @@ def _beside(a: _Side, b: _Side, chance_ratio: float, worse: str) -> tuple[Ruling
     counted = f"{a.name}: {a.failed} of {a.runs} runs, {b.name}: {b.failed} of {b.runs}"
     seen = f"first {run}: {first.summary}"
     if chance_ratio <= SIGNIFICANT:
-        chance = f"p = {text.share(chance_ratio)} by chance"
+        chance = f"p = {text.share(chance_ratio)}"
         return Ruling.FAIL, f"fails more often in {b.name} ({counted}; {chance}), {seen}"
     if not _perhaps_more_often(a.counts, b.counts):
         if worse:
@@ -188,7 +188,7 @@ def _beside(a: _Side, b: _Side, chance_ratio: float, worse: str) -> tuple[Ruling
     perhaps = "" if b.failed / b.runs > a.failed / a.runs else "perhaps "
     why = f"fails in both, {perhaps}more often in {b.name} ({counted}{unclear})"
     why += f", and worse: {worse}" if worse else ""
-    return Ruling.INCONCLUSIVE, f"{why}: run more pairs to tell whether that is chance; {seen}"
+    return Ruling.INCONCLUSIVE, f"{why}: run more pairs to rule out chance; {seen}"
 
 
 def _of_runs(ruling: Ruling, side: _Side) -> str:

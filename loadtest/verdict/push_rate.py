@@ -50,7 +50,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
     if missing >= LEAST_MISSING and missing > MAX_SHORT_RATIO * expected + jitter:
         return Ruling.FAIL, told
     if silences and stalled(run):
-        return Ruling.INCONCLUSIVE, f"{told}, but the load generator itself was stopped for a while"
+        return Ruling.INCONCLUSIVE, f"{told}, but the load generator stalled for a while"
     if silences:
         return Ruling.FAIL, told
     if expected < MIN_EXPECTED:
@@ -59,7 +59,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
             f"{MIN_EXPECTED} are needed: run longer, or with more sessions"
         )
     if missing > MAX_SHORT_RATIO * expected:
-        return Ruling.INCONCLUSIVE, f"{told}, which jitter may explain: run longer, or drop less often"
+        return Ruling.INCONCLUSIVE, f"{told}, which may be jitter: run longer, or drop less often"
     return Ruling.PASS, told
 
 
@@ -67,7 +67,7 @@ def _told(run: RunData, per_s: float) -> str:
     """Return how many pushes came, as a rate beside the expected one."""
     expected, arrived = run.count("messaging.pushes_expected"), run.count("messaging.pushes_arrived")
     if not run.count("messaging.pushes"):
-        return f"no push was received ({per_s:g} per second per session expected)"
+        return f"no pushes were received ({per_s:g} per second per session expected)"
     if not expected:
         return f"{text.counted(run.count('messaging.pushes'), 'push', 'pushes')} received"
     rate = f"pushes came at {per_s * arrived / expected:.4g} per second per session"

@@ -29,7 +29,7 @@ FAILINGS = {
     "gave_up": "gave up",
     "forbidden": "barred from reconnecting by the close code",
     "silent": "ended on a new connection that did not answer",
-    "overdue": "still not back at the end after three failed attempts or more",
+    "overdue": "not back by the run's end after three or more failed attempts",
 }
 """Outcomes of which one is enough for FAIL: a client that exhausts its backoff, or must not reconnect, leaves
 its user with a dead page."""
@@ -83,7 +83,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     plan = run.manifest.plan
     outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
     if failings := [*_failings(run), *drill_failings(run)]:
-        of = f"of {text.counted(outages, 'outage')}: " if outages else ""
+        of = f"{text.counted(outages, 'outage')}: " if outages else ""
         return Ruling.FAIL, f"{of}{', '.join(failings)}{_why_attempts_failed(run)}"
     if doubt := command_doubt(run):
         return Ruling.INCONCLUSIVE, doubt
@@ -97,7 +97,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if not plan.reconnects:
         return (
             Ruling.NOT_JUDGED,
-            f"{text.counted(outages, 'outage')}, and the backoff policy forbids reconnecting",
+            f"{text.counted(outages, 'outage')}, but the backoff policy does not reconnect",
         )
     if doubt := _doubt(run, outages, resumed):
         return Ruling.INCONCLUSIVE, doubt
@@ -106,7 +106,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
 
 def _no_outages(run: RunData) -> str:
     if barred := run.count("stability.barred"):
-        return f"no outage began: {text.counted(barred, 'lost session')} must not reconnect"
+        return f"no outages: a close code bars {text.counted(barred, 'lost session')} from reconnecting"
     return f"no outages are planned and no connection was lost{in_the_drills(run)}"
 
 
@@ -128,18 +128,18 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
         return doubt
     if unresolved := run.count("reconnect.unresolved"):
         return (
-            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long "
-            "one, before the run's end: run longer"
+            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed or a long attempt "
+            "just before the run's end: run longer"
         )
     if silent := run.count("reconnect.silent"):
         return (
             f"{text.count(silent)} of {text.counted(outages, 'outage')} ended on a connection that did not "
-            "answer; no connection in this run did"
+            "answer; no connection of this run answered"
         )
     if waiting := hanging(run, "reconnect"):
         return (
-            f"{waiting} messages on new connections had no reply for over {HANGING_NS / NS_PER_S:g} s when "
-            f"these were dropped, before the reply timeout of {plan.reply_timeout_s:g} s could tell: lower "
+            f"{waiting} messages on new connections had waited over {HANGING_NS / NS_PER_S:g} s for a reply "
+            f"when the connection was dropped, before the reply timeout of {plan.reply_timeout_s:g} s: lower "
             "--ws-reply-timeout, or drop less often"
         )
     if (missed := _storm_without_sessions(run)) is not None:
@@ -172,8 +172,8 @@ def _storm_without_sessions(run: RunData) -> Storm | None:
 def more_outages(plan: Plan) -> str:
     """Return advice for getting more outages; a longer run does not repeat storms."""
     if plan.outages_planned and not plan.drops_disconnect:
-        return "run with more sessions, or with larger or more storms"
-    return "run longer, with more sessions or more frequent drops"
+        return "use more sessions, or more or larger storms"
+    return "run longer, use more sessions, or drop more often"
 
 
 def _failings(run: RunData) -> list[str]:

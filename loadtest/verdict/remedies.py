@@ -19,7 +19,7 @@ _PROBES = {
 
 _RUNS = {
     "load": "use more workers or a lower rate",
-    "threads": "use more workers, and let nothing else compute in their processes",
+    "threads": "use more workers, and run no other CPU-heavy code in their processes",
     "pauses": "use more workers with fewer sessions each",
     "held_back": "use a lower rate",
     "warmup": "run longer than the warm-up",
@@ -31,11 +31,14 @@ MACHINE = "other processes used the CPU: run on a less busy machine"
 """The one remedy that no option gives."""
 
 _ANY = {
-    "blocked": "code of the script or the dialect blocked it, see below",
+    "blocked": "the script or the dialect blocked it (see below)",
     "machine": MACHINE,
     "stall": "make sure that nothing suspends the process or the machine",
-    "flood": "the server sent more than could be read, see the losses `flooded` and --ws-max-messages-per-s",
-    "steal": "use a machine with fewer neighbours",
+    "flood": (
+        "the server sent more than the tool could read (see losses with cause `flooded`, and "
+        "--ws-max-messages-per-s)"
+    ),
+    "steal": "use a machine with dedicated CPUs",
 }
 
 
@@ -56,5 +59,5 @@ def remedy(problem: str, manifest: Manifest) -> str:
     if problem == "load" and (plan.arrivals == "closed" or not plan.messages_planned):
         return "use more workers or fewer sessions"  # there is no rate
     if problem == "held_back" and plan.in_flight:
-        return "use a lower rate, or let more messages be in flight (--ws-in-flight)"
+        return "use a lower rate, or raise --ws-in-flight"
     return _RUNS[problem]

@@ -161,18 +161,16 @@ def _notes(run: RunData) -> list[str]:
         notes.append(doubt)
     if run.manifest.proxy is not None and run.manifest.plan.drops_planned:
         notes.append(
-            f"sessions connected through the proxy {run.manifest.proxy}: RST, FIN and silence of drops reach "
-            "the proxy, and what the server sees is the proxy's doing"
+            f"sessions connected through the proxy {run.manifest.proxy}: a drop's RST, FIN or silence "
+            "reaches the proxy, which decides what the server sees"
         )
     if lost := lost_workers(run):
         notes.append(f"{lost}; see Locust's log")
     if not run.manifest.complete:
-        notes.append(
-            f"{run.manifest.unended}; the verdict covers the {run.length_s:.0f} s that were recorded"
-        )
+        notes.append(f"{run.manifest.unended}; the verdict covers the {run.length_s:.0f} s recorded")
     if short := shortfall(run):
         notes.append(short)
     clamped = run.count("latency.clamped")
     if clamped:
-        notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
+        notes.append(f"{clamped} latency samples were out of the histograms' range and count as its limit")
     return notes

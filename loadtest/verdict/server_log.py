@@ -183,8 +183,8 @@ def _doubtful(offset: ClockOffset) -> str:
     """Return why it is not known which records are the run's."""
     fits = " or ".join(f"{ns / SECOND_NS:+.0f}" for ns in offset.doubtful_ns)
     return (
-        f"the log fits the drops with a clock {fits} s off, which may be another run's records: give the log "
-        "of this run alone, with times in UTC"
+        f"the log matches the drops only with a clock {fits} s off, so its records may be another run's: "
+        "give the log of this run alone, with times in UTC"
     )
 
 
@@ -194,11 +194,12 @@ def _clock(collected: _Collected, window: Window, offset: ClockOffset) -> str:
     if offset.doubtful_ns:
         return ""
     if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
-        return f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
+        return f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off (corrected)"
     own_ns = (s.at_ns for s in collected.sightings if s.at_ns is not None and not s.record.arrival)
     if offset_ns is None and any(map(window.holds, own_ns)):
         return (
-            "; the server's clock offset is unknown (no record of a drop names its session) and taken as 0 s"
+            "; the server's clock offset is unknown (no record of a drop names its session), so it is "
+            "taken as 0 s"
         )
     return ""
 
@@ -229,15 +230,15 @@ def _unplaced(collected: _Collected, window: Window, evidence: ServerLogEvidence
     if before:
         counted = text.counted(before, "error")
         doubts.append(
-            f"{counted} in the {BEHIND_NS // SECOND_NS} s before the run may be the run's, since the "
-            "server's clock offset is unknown"
+            f"{counted} in the {BEHIND_NS // SECOND_NS} s before the run may belong to the run: the server's "
+            "clock offset is unknown"
         )
     real = (s for s in errors if s.record.log_class is LogClass.REAL_ERROR)
     after = sum(_of_a_later_run(s, window, named=named) and window.holds(s.at_ns or 0) for s in real)
     if after:
         doubts.append(
-            f"{text.counted(after, 'real error')} after the run may be another run's: give the log of this "
-            "run alone"
+            f"{text.counted(after, 'real error')} after the run may belong to another run: give the log of "
+            "this run alone"
         )
     return doubts
 

@@ -38,12 +38,12 @@ def one_identity(
         return ""
     if shared.said and not own_credentials:
         return (
-            f"{_made_one(shared)} (the server says so: {_example(shared)}): give each session its own "
-            "credentials: --ws-data"
+            f"{_made_one(shared)} (the server's ids: {_example(shared)}): give each session its own "
+            "credentials with --ws-data"
         )
     if not shared.said and shared.ids == 1 and (asked or asked_alike(shared, path)):
         return (
-            f"all sessions asked for the same id ({_example(shared)}): put {{session_id}} in its place in "
+            f"all sessions asked for the same id ({_example(shared)}): replace it with {{session_id}} in "
             "--ws-path"
         )
     return ""
@@ -80,8 +80,8 @@ def follows_from_leak(item: str, failings: set[str]) -> bool:
 def _made_one(shared: SharedIdentities) -> str:
     sessions = text.counted(shared.sessions, "session")
     if shared.ids == 1:
-        return f"one token made {sessions} one"
-    return f"{sessions} have only {text.counted(shared.ids, 'id')}, taken from their tokens"
+        return f"one token gave {sessions} the same identity"
+    return f"{sessions} share {text.counted(shared.ids, 'id')}, taken from their tokens"
 
 
 def _example(shared: SharedIdentities) -> str:

@@ -96,7 +96,7 @@ def _ruling(run: RunData, rules: Sequence[Allowance]) -> tuple[Ruling, str]:
     if any(rule.broken_beyond_chance(count, hours) for rule, count in lost_by_rule.items()):
         return Ruling.FAIL, _losses_text(run, rules)
     if exceeded := [rule for rule, count in lost_by_rule.items() if count > rule.most_in(hours)]:
-        doubt = f"more than {' '.join(map(str, exceeded))}, which chance may explain: run longer"
+        doubt = f"more than {' '.join(map(str, exceeded))}, which may be chance: run longer"
         return Ruling.INCONCLUSIVE, f"{_losses_text(run, rules)}; {doubt}"
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{text.count(uptime.lost + left)} losses", "record")

@@ -161,4 +161,4 @@ def why_spoiled(pair: Pair) -> str:
     lengths_s = [run.length_s for run in pair]
     if of_runs or not unequal(*lengths_s):
         return of_runs
-    return "unequal lengths, {:.0f} s and {:.0f} s".format(*lengths_s)
+    return "unequal lengths ({:.0f} s and {:.0f} s)".format(*lengths_s)

@@ -183,7 +183,7 @@ def test_lost_replies_without_names(tmp_path: Path) -> None:
         finished = of_sound.result()
         assert finished.exit_code == 0, finished.output
         summary = next(item["summary"] for item in finished.verdict["items"] if item["item"] == "messaging")
-        assert "replies name no request: they were only counted" in summary
+        assert "replies do not name their request, so they were only counted" in summary
         finished = of_losing.result()
     assert finished.exit_code == 4, finished.output
     judged = {

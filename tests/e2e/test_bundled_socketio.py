@@ -38,7 +38,7 @@ class TestNode:
     def test_forgotten_sessions(self, tmp_path: Path) -> None:
         """A session that is not recovered comes back as another one."""
         summary, errors = failed(self._run("state_forgotten", tmp_path, RECOVERY), "persistence")
-        assert "came back as another session" in summary
+        assert "as another session" in summary
         assert "instead of" in errors["resumed into another session"]
 
     def test_polling_with_a_sticky_cookie(self, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class TestThePage:
     def test_tokens_that_are_not_stored(self, tmp_path: Path) -> None:
         """Sessions that come back a second time are others."""
         summary, errors = failed(self._run("rotation_forgotten", tmp_path), "persistence")
-        assert "came back as another session" in summary
+        assert "as another session" in summary
         assert "instead of" in errors["resumed into another session"]
 
 

@@ -69,7 +69,7 @@ def test_a_server_that_lets_go_passes(runs: dict[str, Finished], name: str) -> N
     watched = run.counts["cleanup.half_open_watched"]
     assert watched == run.counts["drops.half_open"]
     assert watched == run.counts["cleanup.half_open_closed"] + run.counts["cleanup.half_open_cut_short"]
-    assert "Clean-up by the server" in run.page
+    assert "Cleanup by the server" in run.page
 
 
 @TIMED
@@ -84,7 +84,7 @@ def test_tcp_left_open_after_a_close_fails(runs: dict[str, Finished]) -> None:
 def test_half_open_connections_left_open_fail(runs: dict[str, Finished]) -> None:
     """With a cleanup time, a server without pings fails `cleanup` and nothing else."""
     summary, errors = failed(runs["no_pings, judged"], "cleanup")
-    assert "still open 8 s after the client fell silent" in summary
+    assert "still open 8 s after the client went silent" in summary
     assert "3 s allowed (--ws-cleanup-timeout)" in summary
     assert "the server never ended TCP (half_open)" in errors
 
@@ -94,7 +94,7 @@ def test_without_a_cleanup_time_they_are_reported(runs: dict[str, Finished]) -> 
     """Without a cleanup time the same server passes, and the summary says what was not judged."""
     run = runs["no_pings, reported"]
     assert run.exit_code == 0, run.output
-    assert "half-open connections not judged (set --ws-cleanup-timeout): 0 of " in told(run)
+    assert "half-open connections are not judged without --ws-cleanup-timeout: 0 of " in told(run)
     assert run.counts["cleanup.half_open_closed"] == 0
 
 
@@ -102,7 +102,7 @@ def test_without_a_cleanup_time_they_are_reported(runs: dict[str, Finished]) -> 
 def test_a_gauge_that_leaks_fails(runs: dict[str, Finished]) -> None:
     """Connections that stay on the server's gauge fail `cleanup` and nothing else."""
     summary, _ = failed(runs["gauge_leaks"], "cleanup")
-    assert "the server's gauge: 0 connections before the run, still " in summary
+    assert "the server's gauge was 0 before the run, and still " in summary
     assert runs["gauge_leaks"].manifest["server_gauge"]["after"] > 0
 
 

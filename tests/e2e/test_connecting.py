@@ -75,7 +75,7 @@ def test_a_bomb_is_a_loss_that_is_named(tmp_path: Path) -> None:
     with particular(ParticularServer(bomb_bytes=20_000_000)) as server:
         finished = run(tmp_path, server.url, "--ws-compression", "on", seconds=4)
     assert finished.exit_code == 1
-    assert "a message that is too large" in item(finished, "connect")
+    assert "a message was too large" in item(finished, "connect")
 
 
 PROXY_LOGIN = ("tester", "pr0xy/PASSword+1")
@@ -130,7 +130,7 @@ def test_a_missing_client_certificate_is_named(tmp_path: Path, certificates: Cer
         host = server.url.replace("127.0.0.1", "localhost")
         finished = run(tmp_path, host, "--ws-tls-ca", str(certificates.authority), seconds=3)
     assert finished.exit_code == 1
-    assert "wants a client certificate, and none was given" in item(finished, "connect")
+    assert "requires a client certificate, and none was given" in item(finished, "connect")
     assert "--ws-tls-cert" in finished.output
 
 
@@ -208,7 +208,7 @@ def test_a_run_has_one_proxy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("proxy", "told"),
     [
-        (ProxyServer(login=PROXY_LOGIN), "wants a login, or another one: HTTP 407"),
+        (ProxyServer(login=PROXY_LOGIN), "requires a login, or rejected this one: HTTP 407"),
         (ProxyServer(refusal="502 Bad Gateway"), "does not reach 127.0.0.1:9: HTTP 502 Bad Gateway"),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_api_key_without_a_password_is_written_nowhere(tmp_path: Path) -> Non
         url = f"http://API-key-of-us@127.0.0.1:{running.port}"
         options = ("--ws-proxy", url, "--loglevel", "DEBUG")
         finished = run(tmp_path, "ws://127.0.0.1:9", *options, seconds=3)
-    assert "wants a login, or another one: HTTP 407" in item(finished, "connect")
+    assert "requires a login, or rejected this one: HTTP 407" in item(finished, "connect")
     assert b"API-key" not in written_by(finished)
     assert b"QVBJLWtle" not in written_by(finished)
 
@@ -238,5 +238,5 @@ def test_a_redirect_is_named_with_its_target(tmp_path: Path) -> None:
     with particular(ParticularServer(redirects_to="https://login.example/sso?next=s3cr3t")) as server:
         finished = run(tmp_path, server.url, seconds=3)
     assert finished.exit_code == 1
-    assert "a redirect of /: HTTP 302 to https://login.example/sso" in item(finished, "connect")
+    assert "/ is a redirect: HTTP 302 to https://login.example/sso" in item(finished, "connect")
     assert "s3cr3t" not in finished.output

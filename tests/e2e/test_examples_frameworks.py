@@ -107,5 +107,5 @@ class TestMqtt:
         """A broker that did not keep the session has started another one."""
         with stranger("mqtt", "session_forgotten") as url:
             summary, errors = failed(run_example("MQTT", url, tmp_path), "persistence")
-        assert "came back as another session" in summary
+        assert "as another session" in summary
         assert errors["resumed into another session"].startswith("a new session instead of ")

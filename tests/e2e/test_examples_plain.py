@@ -109,7 +109,7 @@ class TestChallengeAndResponse:
         """Each connection is challenged anew, and sessions come back as the same user."""
         finished = self._run(None, tmp_path)
         summaries = passed(finished, "persistence")
-        assert "resumes as the same session; identity only" in summaries["persistence"]
+        assert "resumes with the same identity; no history to compare" in summaries["persistence"]
         assert finished.counts["persistence.checked"] >= 10
         connections = finished.counts["connect.established"] + finished.counts["reconnect.resumed"]
         assert finished.counts["messaging.other_sent"] >= connections

@@ -69,4 +69,4 @@ def test_the_cause_is_named_everywhere(finished: Finished) -> None:
     assert all(event["cause"] == "flooded" and event["detail"].endswith(CAUSE) for event in lost)
     for text in (finished.output, (finished.run / "summary.md").read_text()):
         assert f"{CAUSE}" in text
-        assert "the limit that the reason names" in " ".join(text.split())
+        assert "the limit in the reason" in " ".join(text.split())

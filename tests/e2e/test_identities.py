@@ -62,10 +62,10 @@ def test_one_token_for_all_sessions_tells_nothing(runs: dict[str, Finished], nam
     assert run.exit_code == 4, run.output
     assert set(run.rulings.values()) == {"INCONCLUSIVE", "NOT_JUDGED"}
     assert run.rulings["connect"] == "INCONCLUSIVE"
-    assert run.manifest["ended_early"].startswith("one token made ")
+    assert run.manifest["ended_early"].startswith("one token gave ")
     output = " ".join(run.output.split())
-    assert "sessions one (the server says so: shared for " in output
-    assert "give each session its own credentials: --ws-data" in output
+    assert "sessions the same identity (the server's ids: shared for " in output
+    assert "give each session its own credentials with --ws-data" in output
     assert {event["reassigned"] for event in run.events if event.get("known_as") == "shared"} == {True}
 
 

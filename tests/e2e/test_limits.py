@@ -136,4 +136,4 @@ def test_a_run_says_that_ports_run_short(source_ips: tuple[str, ...], ratio: flo
     assert finished.verdict["generator"]["figures"]["ports_ratio"] == ratio
     told = [one for one in finished.verdict["generator"]["problems"] if "--ws-source-ip" in one]
     assert len(told) == (ratio > 0.9)
-    assert all(one.startswith("connections took more than 90% of the local ports") for one in told)
+    assert all(one.startswith("connections used more than 90% of the local ports") for one in told)

@@ -90,7 +90,7 @@ def test_sound(runs: dict[str, Finished], name: str) -> None:
         ("stops", "of 20 periods or more"),
         ("stalls", "(10 expected, "),
         ("loses", "pushes came at 9."),
-        ("none", "no push was received (10 per second per session expected)"),
+        ("none", "no pushes were received (10 per second per session expected)"),
         ("wrong_session", "pushes with another session's text"),
     ],
 )

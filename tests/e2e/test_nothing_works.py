@@ -82,7 +82,9 @@ class Defect:
 DEFECTS = {
     "403": Defect(http("403 Forbidden"), "HTTP 403 for /chat/…", "--ws-token"),
     "404": Defect(http("404 Not Found"), "HTTP 404 for /chat/…", "no endpoint at this path"),
-    "503": Defect(http("503 Busy", "Retry-After: 1"), "HTTP 503 for /chat/…", "is the server fully started"),
+    "503": Defect(
+        http("503 Busy", "Retry-After: 1"), "HTTP 503 for /chat/…", "has the server finished starting"
+    ),
     "200": Defect(http("200 OK"), "HTTP 200 for /chat/…, no upgrade to WebSocket", "plain HTTP"),
     "ssh": Defect(
         saying(b"SSH-2.0-OpenSSH\r\n"),
@@ -94,7 +96,7 @@ DEFECTS = {
     "closes": Defect(
         then(close_frame(1011, "boom")),
         "closed with 1011 (internal error) before",
-        "find the first error's session",
+        "look up the first error",
     ),
     "violates": Defect(then(server_frame("x", bits=0x40)), "violated the WebSocket protocol", "RFC 6455"),
     "selects none": Defect(
@@ -108,7 +110,7 @@ DEFECTS = {
     ),
     "refuses the login": Defect(
         then(REFUSED_LOGIN + close_frame(4401), JWT),
-        "the server refused the login: expired",
+        "the server rejected the login: expired",
         "--ws-token",
         EMERGENCE,
     ),
@@ -224,5 +226,5 @@ def test_a_server_that_never_answers_fails_messaging_alone(tmp_path: Path) -> No
     assert (run.exit_code, failed(run)) == (1, ["messaging"]), run.output
     assert told(run, "messaging").startswith("none of ")
     words = " ".join(run.output.split())
-    assert "next: does the server get the messages?" in words
+    assert "next: check in the server's log that it receives the messages" in words
     assert "run longer" not in words

@@ -330,7 +330,7 @@ def _usage_errors(folder: Path) -> dict[str, tuple[str, ...]]:
         "must be in a folder that exists": ("--ws-server-log", str(folder / "no" / "server.log")),
         "must be a regular file": ("--ws-server-log", str(folder)),
         "program not found": ("--ws-server-log-cmd", "no-such-program-anywhere -f"),
-        "must hold rules": ("--ws-server-log-rules", str(folder / "rules.toml")),
+        "must contain rules": ("--ws-server-log-rules", str(folder / "rules.toml")),
         "--ws-server-log-format must be auto, json": ("--ws-server-log-format", "morse"),
         "--ws-server-log-errors": ("--ws-server-log-errors", "many"),
     }

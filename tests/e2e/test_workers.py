@@ -94,7 +94,7 @@ def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
     assert finished.manifest["complete"] is True, finished.output
     assert len(finished.manifest["missing_workers"]) == 1
     assert finished.rulings["messaging"] == "INCONCLUSIVE"
-    assert "was lost before it had delivered all its data" in finished.output
+    assert "was lost before it delivered all its data" in finished.output
     assert finished.exit_code == 4
 
 

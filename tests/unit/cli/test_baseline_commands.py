@@ -155,7 +155,7 @@ def test_a_baseline_that_failed_itself_is_told(tmp_path: Path) -> None:
     verdict = publish(made(tmp_path, "v2", 1, seconds=20), results=tmp_path).verdict
     assert verdict.baseline == "v1"
     *_, note = verdict.notes  # the run itself was cut short, which is told first
-    assert note.startswith("baseline v1 is weak: it FAILed messaging: of 2,000 messages sent: 1 ")
+    assert note.startswith("baseline v1 is weak: it FAILed messaging: 2,000 messages sent: 1 ")
 
 
 def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
     document = json.loads(result.stdout)
     assert (result.exit_code, document["verdict"]) == (4, "INCONCLUSIVE")
     assert document["differing_fields"] == ["rate", "drop_every_s"]
-    unlike = "latency is not compared: unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)"
+    unlike = "latency was not compared: unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)"
     assert document["item"]["summary"] == unlike
     assert document["item"]["evidence"]["gates"]
     assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 4

@@ -112,7 +112,7 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     assert found.evidence.seen[0].run == result.record.pairs[1].b
     assert found.evidence.seen[0].evidence.errors[0].error == "no reply in 10 s"
     assert result.record.item("latency").verdict is Ruling.INCONCLUSIVE
-    assert any("pair 2, b: FAIL messaging (of " in line for line in told)
+    assert any("pair 2, b: FAIL messaging (" in line for line in told)
     assert any(line.endswith("; 3 more until the next check") for line in told)
     assert told[-1].endswith("; settled: the candidate fails messaging")
 
@@ -136,7 +136,7 @@ def test_a_defect_of_both_ends_no_duel_and_fails_nobody(tmp_path: Path) -> None:
     messaging = result.record.item("messaging")
     assert (result.record.verdict, len(result.record.pairs)) == (Ruling.PASS, 4)
     assert messaging.verdict is Ruling.NOT_JUDGED
-    assert messaging.summary.startswith("fails in both (a: 4 of 4 runs, b: 4 of 4): of 3,003 messages sent")
+    assert messaging.summary.startswith("fails in both (a: 4 of 4 runs, b: 4 of 4): 3,003 messages sent")
     assert told.count("fails in both so far, so it is no regression: messaging") == 4
     assert result.record.notes[0] == "the baseline v41 itself fails messaging"
     assert "messaging FAIL (unchanged)" in map(str, result.record.changes)
@@ -159,7 +159,7 @@ def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp
     assert any(line.startswith("look at 4 pairs: PASS") for line in told)
     few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
     assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")
-    assert "run more pairs to tell whether that is chance" in few.record.item("messaging").summary
+    assert "run more pairs to rule out chance" in few.record.item("messaging").summary
     assert "messaging FAIL (unclear: in 1 of 4 runs → in 4 of 4)" in map(str, few.record.changes)
 
 

@@ -40,7 +40,7 @@ def judge(results: Path, a: Ruling, b: Ruling, **changes: object) -> DuelRecord:
 
 
 def _with_log(run: DuelRun, ruling: Ruling) -> DuelRun:
-    log: AnyItem = Item(item="server_log", verdict=ruling, summary="the log says nothing")
+    log: AnyItem = Item(item="server_log", verdict=ruling, summary="the log has no records")
     others = [item for item in run.verdict.items if item.item != "server_log"]
     return replace(run, verdict=msgspec.structs.replace(run.verdict, items=[*others, log]))
 
@@ -69,7 +69,7 @@ def test_a_log_that_nobody_asked_for_may_be_unreadable(
     assert item.verdict is followed
     if asked is I and followed is N:
         assert item.summary == (
-            "in 1 run: the server's output cannot be judged as its log: the log says nothing"
+            "in 1 run: the server's output cannot be judged as its log: the log has no records"
         )
 
 

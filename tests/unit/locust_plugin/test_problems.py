@@ -106,7 +106,7 @@ def test_an_overloaded_generator_is_told_once() -> None:
     """After the warm-up, once over a fifth of the seconds and three of them were late: as in the verdict."""
     problems = Problems(warmup_s=2)
     lines = [told(lagging(second, 9.0), second, problems) for second in range(8)]
-    late = "load generator overloaded so far: the event loop woke more than 5 ms late"
+    late = "load generator overloaded so far: the event loop was more than 5 ms late"
     assert lines == [[], [], [], [], [late], [], [], []]
     assert told(lagging(9, 9.0, worker=4), 60, problems) == []
     assert told(lagging(10, 9.0, worker=4), 61, problems) == []
@@ -122,7 +122,7 @@ def test_a_generator_that_recovers_is_told_again() -> None:
     problems = Problems(warmup_s=0)
     lags = [9.0] * 3 + [1.0] * 30
     lines = [line for second, lag in enumerate(lags) for line in told(lagging(second, lag), second, problems)]
-    late = "the event loop woke more than 5 ms late"
+    late = "the event loop was more than 5 ms late"
     assert lines == [
         f"load generator overloaded so far: {late}",
         f"load generator no longer overloaded: {late}",

@@ -51,7 +51,7 @@ def test_one_token_for_all_sessions(identifies: bool, said: bool) -> None:
     for name in ("a", "b"):
         told.see([Lifecycle(at_ns=1, event="connected", session=name, known_as="x", reassigned=said)])
     why = told.none_left({}, {}, NS_PER_S)
-    assert why.startswith("one token made 2 sessions one") is (identifies and said)
+    assert why.startswith("one token gave 2 sessions the same identity") is (identifies and said)
     assert bool(why) is (identifies and said)
 
 

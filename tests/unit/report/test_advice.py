@@ -77,7 +77,7 @@ def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:
     assert shown["connect"] == verdict.item("connect")
     for name in ("messaging", "reconnect", "persistence", "latency"):
         assert shown[name].verdict is Ruling.INCONCLUSIVE
-        assert shown[name].summary == "no session was established: it depends on connect, which is FAIL"
+        assert shown[name].summary == "no session was established: depends on connect (FAIL)"
 
 
 def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +87,8 @@ def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.Captur
     for form in forms:
         words = " ".join(form.split())
         assert "run longer" not in words
-        assert "it depends on connect, which is FAIL" in words
-        assert "is the server fully started" in words
+        assert "depends on connect (FAIL)" in words
+        assert "has the server finished starting" in words
     assert forms[0].count("next: ") == 1
     assert forms[1].count("Next: ") == 1
 
@@ -111,9 +111,9 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
     assert told["messaging"] == "of 9 messages sent: 2 lost"
     for name in ("reconnect", "latency"):
         found = verdict.item(name).summary
-        assert told[name] == f"it depends on connect, which is FAIL; then: {found}"
+        assert told[name] == f"depends on connect (FAIL); {found}"
     assert told["server_log"] == "the log ends before the run"
-    assert next_step(verdict.item("messaging"), verdict.items).startswith("find the first error's session")
+    assert next_step(verdict.item("messaging"), verdict.items).startswith("look up the first error")
     assert next_step(verdict.item("latency"), verdict.items) == ""
     assert next_step(verdict.item("server_log"), verdict.items).startswith("give the whole log")
 
@@ -161,7 +161,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
     assert items[0].verdict is Ruling.INCONCLUSIVE
     shown = {item.item: item.summary for item in shown_items(items)}
     assert shown["connect"] == items[0].summary
-    assert shown["messaging"] == "no session was established: it depends on connect, which is INCONCLUSIVE"
+    assert shown["messaging"] == "no session was established: depends on connect (INCONCLUSIVE)"
     assert next_step(next(item for item in items if item.item == "latency"), items) == ""
 
 
@@ -179,7 +179,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
                 Ruling.INCONCLUSIVE,
                 gates=[GateResult(gate="g", change_ratio=0.1)],
             ),
-            "loadtest duel runs both revisions in turn",
+            "loadtest duel: it runs both revisions in turn",
         ),
         (
             latency(
@@ -189,7 +189,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
             "",
         ),
         (latency(Ruling.PASS), ""),
-        (latency(Ruling.FAIL), "repeat both revisions in turn"),
+        (latency(Ruling.FAIL), "confirm it with loadtest duel, which runs both revisions in turn"),
     ],
 )
 def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
@@ -227,7 +227,7 @@ def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
             ),
             Ruling.NOT_JUDGED,
             "Load generator overloaded (engine CPU 95% of a core, limit 80%; 99% of the local ports, "
-            "limit 90%): the times shown may include its own delays",
+            "limit 90%): latencies may include the tool's own delays",
         ),
         (
             Generator(valid=False, figures={"cpu_ratio": None}),
@@ -268,7 +268,7 @@ def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
 @pytest.mark.parametrize(
     ("item", "evidence", "step"),
     [
-        ("stability", losses(("1011", 1011, "0")), "with --ws-allow-losses 1011=2/h"),
+        ("stability", losses(("1011", 1011, "0")), "--ws-allow-losses 1011=2/h"),
         ("stability", losses(("eof", 1006, "0"), ("1012", 1012, "0")), "--ws-allow-losses 1006,1012=2/h"),
         ("stability", losses(("eof", 1006, "any"), ("1012", 1012, "0")), "--ws-allow-losses 1012=2/h"),
         (
@@ -281,26 +281,26 @@ def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
             losses(("1012", 1012, "0"), ("protocol_error", 1006, "0")),
             "--ws-allow-losses 1012=2/h",
         ),
-        ("stability", losses(("flooded", 1008, "0")), "raise that limit"),
+        ("stability", losses(("flooded", 1008, "0")), "raise the limit"),
         ("stability", losses(("message_too_big", 1006, "0")), "raise WebSocketUser.max_message_bytes"),
         (
             "cleanup",
             CleanupEvidence(counts={"close_not_closed": 1, "half_open_late": 1}),
-            "--ws-drops close ",
+            "--ws-drops close",
         ),
-        ("cleanup", CleanupEvidence(counts={"half_open_not_closed": 1}), "--ws-drops half_open "),
-        ("cleanup", CleanupEvidence(), "compare the gauge with the open sockets"),
+        ("cleanup", CleanupEvidence(counts={"half_open_not_closed": 1}), "--ws-drops half_open"),
+        ("cleanup", CleanupEvidence(), "compare the gauge with the server's open sockets"),
         ("messaging", MessagingEvidence(counts={"corrupted": 9}), "every reply is altered: does the dialect"),
         (
             "messaging",
             MessagingEvidence(counts={"corrupted": 9, "answered": 1}),
-            "server's log; to rule out drops",
+            "server's log, by its session and time; to rule out drops",
         ),
-        ("messaging", MessagingEvidence(limits={"pushes_per_s": 1.0}), "is this the rate"),
+        ("messaging", MessagingEvidence(limits={"pushes_per_s": 1.0}), "is the push rate"),
         (
             "messaging",
             MessagingEvidence(limits={"pushes_per_s": 1.0}, counts={"lost": 1}),
-            "server's log; to rule out drops",
+            "server's log, by its session and time; to rule out drops",
         ),
     ],
 )

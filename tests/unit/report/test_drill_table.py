@@ -28,7 +28,7 @@ def test_a_row_for_each_drill() -> None:
     ]
     untrusted = {table.header[at] for at, cell in enumerate(table.rows[0]) if isinstance(cell, Untrusted)}
     assert untrusted == {"by"}
-    assert table.note.startswith("At 20 s: deploy v2. At 40 s: deploy v3. Lost are ")
+    assert table.note.startswith("At 20 s: deploy v2. At 40 s: deploy v3. Lost: ")
 
 
 def test_a_command_that_never_ran() -> None:

@@ -65,9 +65,9 @@ def test_what_prevents_a_comparison_is_marked(capsys: pytest.CaptureFixture[str]
     """Beside both values; and what to do."""
     unlike = [Difference(what="cores", baseline="2", candidate="8")]
     evidence = LatencyEvidence(gates=[gate()], unlike=unlike)
-    found = reports(evidence, "latency is not compared: cores 2 → 8", capsys)
+    found = reports(evidence, "latency was not compared: cores 2 → 8", capsys)
     for report in found:
-        assert "latency is not compared: cores 2 → 8" in " ".join(report.split())
+        assert "latency was not compared: cores 2 → 8" in " ".join(report.split())
         assert "repeat the baseline's run on this machine" in " ".join(report.split())
     for report in found[:3]:
         assert "latency not compared" in report

@@ -96,7 +96,7 @@ def test_a_time_says_how_many_messages_it_lacks() -> None:
     """Those whose reply came too late, or not at all, are in no latency."""
     counts = {"messaging.late": 104, "messaging.lost": 61, "messaging.broken_off": 1}
     found = figures(gathered([interval(6, samples_us={"service": [5000]}, counts=counts)]))
-    assert found["round trip"] == ("5 ms", "max 5 ms; 166 messages, late or lost, are not in it", False)
+    assert found["round trip"] == ("5 ms", "max 5 ms; 166 late or lost messages not included", False)
 
 
 def test_returns_beside_drops_are_those_after_drops() -> None:

@@ -34,8 +34,8 @@ def test_a_drill_in_which_nothing_listened(until_s: float, when: str) -> None:
         sessions=9, back=9, attempts=20, refused=9, nobody=8, nobody_from_s=16.4, nobody_until_s=until_s
     )
     assert step_after(drill) == (
-        f"nothing listened {when}, during the drill: start the new server before the old one stops, or let "
-        "the load balancer hold connections"
+        f"no server was listening {when}, during the drill: start the new server before the old one stops, "
+        "or let the load balancer hold connections"
     )
 
 
@@ -50,11 +50,11 @@ def test_a_drill_in_which_nothing_listened(until_s: float, when: str) -> None:
 )
 def test_other_drills_have_the_step_of_their_cause(drill: DrillEvidence) -> None:
     """A server that stays away may be gone for good."""
-    assert step_after(drill).startswith("nothing listens there: is the server up?")
+    assert step_after(drill).startswith("nothing listens on this port: is the server up?")
 
 
 def test_the_step_follows_from_the_events_of_a_run() -> None:
     """Attempts that found nothing in the drill's time."""
     verdict = judged(*LOSSES, *REFUSED, *BACK)
     step = next_step(verdict.item("reconnect"), verdict.items)
-    assert step.startswith("nothing listened at 00:21, during the drill: ")
+    assert step.startswith("no server was listening at 00:21, during the drill: ")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from markupsafe import escape
 
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
@@ -42,7 +43,7 @@ def test_a_killed_run_says_so_once() -> None:
     (shared,) = [one for one in reasons(found) if len(one.items) > 1]
     assert set(shared.items) >= {"connect", "stability", "messaging"}
     assert shared.next == "repeat the run"
-    assert headline(found).startswith("Incomplete run: nothing can pass. Nothing failed")
+    assert headline(found).startswith("Incomplete run, so nothing can pass. Nothing failed")
     page = html(found)
     assert page.count('<details class="item INCONCLUSIVE"') >= 3
     assert '<details class="item INCONCLUSIVE" id="item-connect" open' not in page
@@ -51,12 +52,12 @@ def test_a_killed_run_says_so_once() -> None:
 def test_an_overloaded_generator_is_told_before_the_reasons() -> None:
     """It may have caused the failures itself: that is the first thing to know about them."""
     failing = with_generator(judged(sound({"messaging.lost": 50})), STALLED)
-    said = "Load generator overloaded: it stood still for up to 5 s. Failures may be its own"
+    said = "Load generator overloaded: it stalled for up to 5 s. Failures may be the tool's own"
     assert generator_warning(failing.verdict).startswith(said)
     page = html(failing)
-    assert page.index(said) < page.index('<ul class="why">') < page.index('<ul class="strip">')
+    assert page.index(escape(said)) < page.index('<ul class="why">') < page.index('<ul class="strip">')
     passing = with_generator(judged(sound()), STALLED)
-    assert "The times shown may include its own delays" in generator_warning(passing.verdict)
+    assert "Latencies may include the tool's own delays" in generator_warning(passing.verdict)
 
 
 def test_a_fit_generator_is_not_told() -> None:

@@ -74,8 +74,8 @@ def test_margins_that_are_times_are_each_told() -> None:
     table = gate_table(latency(*gates))
     assert [row[-2] for row in table.rows] == ["0.5 ms", "0.5 ms", "0.8 ms"]
     assert table.note == (
-        "Where the margin in percent would be shorter, it is a time: service p50 (50% instead of 5%), "
-        "p90 (50% instead of 0%), p99 (50% instead of 20%)."
+        "Where the margin in percent is below the minimum time, that time applies: "
+        "service p50 (50% instead of 5%), p90 (50% instead of 0%), p99 (50% instead of 20%)."
     )
 
 
@@ -141,7 +141,7 @@ def test_each_gate_has_its_own_unit() -> None:
     ]
     left_out = "Not judged: service p99.9 (9 samples, p99.9 needs 10), connect p95 (no samples)."
     assert table.note == (
-        "Slow replies took 80 ms or more. service p90 lies between two groups of replies, around 2 ms and "
+        "Slow replies took 80 ms or more. service p90 falls between two groups of replies, around 2 ms and "
         f"40 ms. {left_out}"
     )
 

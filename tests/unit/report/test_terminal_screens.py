@@ -121,7 +121,7 @@ VIEW = View(
         "7 reconnects failed: upgrade: http_503 (7)",
         "3 problems with messages: no reply in time (3)",
         "2 errors in the server's log: KeyError: 'größe' in session # (2)",
-        "load generator overloaded: the event loop woke more than 5 ms late, the engine used more than 80% "
+        "load generator overloaded: the event loop was more than 5 ms late, the engine used more than 80% "
         "of a core",
         "1 connection left open: not closed (close) (1)",
         HOSTILE,

@@ -44,7 +44,7 @@ def test_a_last_line_without_its_end_is_a_warning(tmp_path: Path, name: str) -> 
     file = written(tmp_path, finished=False) / name
     file.write_bytes(file.read_bytes()[:-20])
     found = read_run(file.parent)
-    assert list(found.warnings) == [f"{name}: the last line is cut short and was left out"]
+    assert list(found.warnings) == [f"{name}: the last line is incomplete and was skipped"]
     assert found.warnings[0] in judge(found).notes
 
 
@@ -88,7 +88,7 @@ def test_histograms_of_more_values_than_a_run_has_are_refused(
         full.record_value(value_us)
     with file.open("a") as lines:
         lines.write(line("service", start_ns=0, stop_ns=10**9, histogram=full))
-    with pytest.raises(RunUnreadable, match=rf"{HISTOGRAMS}: line \d+: it holds over 50 different times"):
+    with pytest.raises(RunUnreadable, match=rf"{HISTOGRAMS}: line \d+: it has more than 50 different times"):
         read_run(file.parent)
 
 

@@ -275,7 +275,7 @@ def test_levels_that_cannot_be_read_are_a_doubt(tmp_path: Path) -> None:
     many = checked(written(tmp_path / "many.json", *without_levels(6, 94)))
     assert (many.status, many.exit_code) == ("DEGRADED", 4)
     assert many.doubt.startswith(
-        "6% of the records have no level that can be read: log levels, or name the format [line 1: "
+        "6% of the records have no readable level: log levels, or name the format [line 1: "
     )
     assert many.doubt.count("no level, no logger, text: hello]") == 2
     assert len(many.to_json(0)["not_understood"]) == 2

@@ -387,7 +387,7 @@ def test_what_was_counted_by_other_rules_is_unclear(tmp_path: Path, pairs: int) 
     found = changed(tmp_path, *of)
     (messaging,) = [one for one in found.changes if one.item == "messaging"]
     assert (messaging.change, messaging.verdict) == (Change.UNCLEAR, Ruling.INCONCLUSIVE)
-    assert messaging.remark == "judged by other rules (--ws-pushes-per-s none → 5)"
+    assert messaging.remark == "judged by different rules (--ws-pushes-per-s none → 5)"
     assert found.verdict is not Ruling.PASS
 
 

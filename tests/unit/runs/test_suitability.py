@@ -60,7 +60,7 @@ def test_a_run_that_was_not_fit_to_measure_comes_last() -> None:
     assert suitability(run(a_second=4)).rank < saturated.rank
     assert suitability(run(ended_early="no session left")).unfit == "the run was ended early: no session left"
     lost = suitability(run(missing_workers=[2]))
-    assert lost.unfit == "worker 2 was lost before it had delivered all its data"
+    assert lost.unfit == "worker 2 was lost before it delivered all its data"
 
 
 def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None:

@@ -143,7 +143,7 @@ def test_what_takes_the_logs_place_is_told(log: Path, followed: Follower) -> Non
     log.mkdir()
     (log / "x").touch()
     assert polled(followed) == ["a"]
-    assert followed.problem == f"{log} cannot be read any more: must be a regular file"
+    assert followed.problem == f"{log} can no longer be read: must be a regular file"
 
 
 def test_a_poll_is_bounded(log: Path, followed: Follower, monkeypatch: pytest.MonkeyPatch) -> None:

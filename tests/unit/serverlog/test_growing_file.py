@@ -161,7 +161,7 @@ def test_a_log_that_is_deleted_and_created_anew_is_told(log: Log, times: int) ->
         log.write(3)
     log.look()
     assert log.found[-3:] == log.all_lines[-3:]
-    assert "server.log was deleted and created anew at least once: " in log.source.problem
+    assert "server.log was deleted and created again at least once: " in log.source.problem
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 30, 3_000])

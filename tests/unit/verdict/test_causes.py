@@ -25,11 +25,16 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
 @pytest.mark.parametrize(
     ("error", "example", "text", "advice"),
     [
-        ("dns: unknown_host", "Name or service not known", "was not resolved: Name or service", "DNS"),
+        ("dns: unknown_host", "Name or service not known", "could not be resolved: Name or service", "DNS"),
         ("tcp: refused", "Connection refused", "connection refused by 127.0.0.1:8000", "is the server up"),
         ("tcp: timeout", "no answer within 10 s", "no answer from 127.0.0.1:8000", "firewall"),
         ("tcp: unreachable", "", "no route to 127.0.0.1:8000", "network"),
-        ("tcp: reset", "Connection reset", "no connection to 127.0.0.1:8000: Connection reset", "network"),
+        (
+            "tcp: reset",
+            "Connection reset",
+            "could not connect to 127.0.0.1:8000: Connection reset",
+            "network",
+        ),
         (
             "tls: certificate",
             "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate "
@@ -40,19 +45,29 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         ("upgrade: eof", "", "answered the upgrade for /chat, or the proxy proxy.example:3128 did", "log"),
         ("proxy: refused", "", "connection refused by the proxy proxy.example:3128", "--ws-proxy"),
         ("proxy: timeout", "", "no answer from the proxy proxy.example:3128 within", "the proxy is up"),
-        ("proxy: answered_407", "HTTP 407 No", "wants a login, or another one: HTTP 407 No", "USER:PASSWORD"),
+        (
+            "proxy: answered_407",
+            "HTTP 407 No",
+            "requires a login, or rejected this one: HTTP 407 No",
+            "USER:PASSWORD",
+        ),
         (
             "proxy: answered_403",
             "HTTP 403 No",
-            "let a connection to 127.0.0.1:8000 through: HTTP 403",
-            "lets",
+            "refused a connection to 127.0.0.1:8000: HTTP 403",
+            "may connect",
         ),
-        ("proxy: server_unreachable", "HTTP 502 X", "does not reach 127.0.0.1:8000: HTTP 502", "server up"),
-        ("proxy: bad_answer", "it answered: SSH", "as such a proxy does: it answered: SSH", "socks5h"),
-        ("proxy: login", "it rejected user", "refused the login: it rejected user", "socks5://"),
+        ("proxy: server_unreachable", "HTTP 502 X", "cannot reach 127.0.0.1:8000: HTTP 502", "server up"),
+        (
+            "proxy: bad_answer",
+            "it answered: SSH",
+            "does not speak the protocol of --ws-proxy: it answered: SSH",
+            "socks5h",
+        ),
+        ("proxy: login", "it rejected user", "rejected the login: it rejected user", "socks5://"),
         ("tls: client_certificate", "got none", "certificate, and none was given", "--ws-tls-cert"),
-        ("tls: client_certificate_refused", "", "did not accept the client certificate", "--ws-tls-cert"),
-        ("tls: unrecognized_name", "", "does not know the name", "--ws-sni"),
+        ("tls: client_certificate_refused", "", "rejected the client certificate", "--ws-tls-cert"),
+        ("tls: unrecognized_name", "", "does not know the host name", "--ws-sni"),
         ("upgrade: extension", "", "extensions that were not offered", "--ws-compression"),
         (
             "tls: tls",
@@ -65,17 +80,17 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         (
             "upgrade: http_301",
             "HTTP 301 to wss://x/",
-            "a redirect of /chat: HTTP 301 to wss://x/",
-            "follow no redirects",
+            "/chat is a redirect: HTTP 301 to wss://x/",
+            "do not follow redirects",
         ),
         ("upgrade: http_401", "", "HTTP 401 for /chat", "--ws-token"),
         ("upgrade: http_403", "", "HTTP 403 for /chat", "Origin"),
         ("upgrade: http_404", "", "HTTP 404 for /chat", "no endpoint at this path"),
         ("upgrade: http_418", "", "HTTP 418 for /chat", "--ws-path"),
         ("upgrade: http_429", "", "HTTP 429 for /chat", "-r"),
-        ("upgrade: http_500", "", "HTTP 500 for /chat", "failed while it handled the upgrade"),
-        ("upgrade: http_502", "", "HTTP 502 for /chat", "proxy in front got no good answer"),
-        ("upgrade: http_503", "", "HTTP 503 for /chat", "fully started"),
+        ("upgrade: http_500", "", "HTTP 500 for /chat", "failed while handling the upgrade"),
+        ("upgrade: http_502", "", "HTTP 502 for /chat", "proxy in front got no valid response"),
+        ("upgrade: http_503", "", "HTTP 503 for /chat", "finished starting"),
         ("upgrade: http_599", "", "HTTP 599 for /chat", "server's log"),
         (
             "upgrade: bad_handshake",
@@ -86,12 +101,17 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         ("upgrade: no_subprotocol", "none of (jwt, …)", "none of (jwt, …)", "--ws-subprotocol-optional"),
         ("upgrade: timeout", "", "no answer to the upgrade for /chat within 10 s", "stuck"),
         ("upgrade: eof", "", "127.0.0.1:8000 ended the connection before it answered", "wss://"),
-        ("token: token_error", "the token source raised OSError", "no token: the token source", "by itself"),
+        (
+            "token: token_error",
+            "the token source raised OSError",
+            "no token: the token source",
+            "outside of a run",
+        ),
         ("token: command_failed", "it printed nothing", "no token: it printed nothing", "--ws-token-cmd"),
         ("login: login_failed", "HTTP 403: wrong", "login failed: HTTP 403: wrong", "credentials"),
         ("login: timeout", "no answer within 10 s", "login failed: no answer within 10 s", "credentials"),
-        ("established: auth_required", "token expired", "refused the login: token expired", "--ws-token"),
-        ("working: auth_required", "", "refused the login: no reason given", "--ws-token"),
+        ("established: auth_required", "token expired", "rejected the login: token expired", "--ws-token"),
+        ("working: auth_required", "", "rejected the login: no reason given", "--ws-token"),
         ("established: establish_timeout", "", "not established within 10 s", "loadtest dialect check"),
         (
             "established: closed_1011",
@@ -102,10 +122,10 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         (
             "working: closed_4401",
             "",
-            "closed with 4401 (login refused) before the session had worked",
+            "closed with 4401 (login rejected) before the session had worked",
             "token",
         ),
-        ("working: closed_4999", "", "closed with 4999 before the session had worked", "this close mean"),
+        ("working: closed_4999", "", "closed with 4999 before the session had worked", "this code means"),
         (
             "working: closed_protocol_error",
             "masked frame",
@@ -119,7 +139,7 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
             "sent too much: 9 frames in 1 s, limit 8 (--ws-max-frames-per-s)",
             "raise the limit",
         ),
-        ("working: closed_message_too_big", "", "a message that is too large", "max_message_bytes"),
+        ("working: closed_message_too_big", "", "a message was too large", "max_message_bytes"),
     ],
 )
 def test_each_cause_is_told_with_its_advice(error: str, example: str, text: str, advice: str) -> None:
@@ -173,7 +193,7 @@ def test_what_servers_say_is_bounded_and_means_nothing() -> None:
     """A long text is cut; braces and control characters in it do nothing."""
     found = said("established: auth_required", "{path} {server} {detail} \x1b[2J" + "x" * 500)
     assert "{path} {server} {detail} \\x1b[2J" in found
-    assert len(found) <= len("the server refused the login: ") + DETAIL_LENGTH
+    assert len(found) <= len("the server rejected the login: ") + DETAIL_LENGTH
 
 
 def test_the_first_known_cause_is_the_most_frequent() -> None:

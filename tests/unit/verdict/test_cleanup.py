@@ -44,13 +44,16 @@ def gauge(before: float, after: float | None, **more: Any) -> RunData:
 def test_a_run_without_anything_to_close_is_not_judged() -> None:
     """Runs of earlier versions, and those without such drops, say nothing about it."""
     assert ruling("cleanup", sound()) is Ruling.NOT_JUDGED
-    assert told("cleanup", sound()) == "no drop left a connection for the server to close"
+    assert told("cleanup", sound()) == "no close or half_open drops to check"
 
 
 def test_a_close_needs_a_fin() -> None:
     """One connection left open after a close drop fails; what the run's end cut short does not count."""
     assert ruling("cleanup", run(CLOSES)) is Ruling.PASS
-    assert told("cleanup", run(CLOSES)) == "TCP ended after 10 close drops, 2 cut short by the run's end"
+    assert (
+        told("cleanup", run(CLOSES))
+        == "the server closed TCP after 10 close drops, 2 cut short by the run's end"
+    )
     open_ = {**CLOSES, "cleanup.close_cut_short": 1, "cleanup.close_not_closed": 1}
     assert ruling("cleanup", run(open_)) is Ruling.FAIL
     assert "1 of 12 closed connections had no FIN 10 s after the close frame" in told("cleanup", run(open_))
@@ -93,12 +96,12 @@ def test_half_open_connections_are_judged_by_a_cleanup_time() -> None:
     left = {**HALF_OPEN, "cleanup.half_open_closed": 0, "cleanup.half_open_not_closed": 8}
     assert ruling("cleanup", run(left, within_s=3)) is Ruling.FAIL
     assert told("cleanup", run(left, within_s=3)) == (
-        "8 of 9 half-open connections were still open 8 s after the client fell silent; "
+        "8 of 9 half-open connections were still open 8 s after the client went silent; "
         "3 s allowed (--ws-cleanup-timeout)"
     )
     assert ruling("cleanup", run(left)) is Ruling.NOT_JUDGED
     assert told("cleanup", run(left)) == (
-        "half-open connections not judged (set --ws-cleanup-timeout): 0 of 9 closed, "
+        "half-open connections are not judged without --ws-cleanup-timeout: 0 of 9 closed, "
         "8 still open when the drop ended, 1 cut short by the run's end"
     )
     assert ruling("cleanup", run({**left, **CLOSES})) is Ruling.PASS
@@ -108,7 +111,7 @@ def test_the_dialect_may_promise_a_cleanup_time() -> None:
     """Its promise stands in the manifest, and the option overrides it."""
     promises = Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0)
     left = {**HALF_OPEN, "cleanup.half_open_closed": 0, "cleanup.half_open_not_closed": 8}
-    assert "45 s after the client fell silent; 40 s allowed (the dialect's cleanup_s)" in told(
+    assert "45 s after the client went silent; 40 s allowed (the dialect's cleanup_s)" in told(
         "cleanup", run(left, promises=promises)
     )
     assert "3 s allowed (--ws-cleanup-timeout)" in told("cleanup", run(left, within_s=3, promises=promises))
@@ -158,17 +161,17 @@ def test_books_that_do_not_balance() -> None:
 @pytest.mark.parametrize(
     ("found", "expected", "summary"),
     [
-        (gauge(2, 2), Ruling.PASS, "the server's gauge is back at 2 (highest 20)"),
-        (gauge(0, 0, peak=None), Ruling.INCONCLUSIVE, "was never read while sessions were up: run longer"),
+        (gauge(2, 2), Ruling.PASS, "the server's gauge is back at 2 (peak 20)"),
+        (gauge(0, 0, peak=None), Ruling.INCONCLUSIVE, "could not be read while sessions were up: run longer"),
         (
             gauge(0, 11, waited_s=10.2),
             Ruling.FAIL,
-            "the server's gauge: 0 connections before the run, still 11, 10 s after its end",
+            "the server's gauge was 0 before the run, and still 11, 10 s after its end",
         ),
         (
             gauge(5, 0),
             Ruling.INCONCLUSIVE,
-            "fell from 5 to 0: other clients were connected when the run began",
+            "fell from 5 to 0: other clients were connected when the run started",
         ),
         (gauge(0, 0, peak=0), Ruling.INCONCLUSIVE, "does it count connections?"),
         (
@@ -176,7 +179,7 @@ def test_books_that_do_not_balance() -> None:
             Ruling.INCONCLUSIVE,
             "could not be read after the run: HTTP 503",
         ),
-        (gauge(0, None), Ruling.INCONCLUSIVE, "the run did not get that far"),
+        (gauge(0, None), Ruling.INCONCLUSIVE, "the run ended before that"),
     ],
 )
 def test_the_servers_gauge(found: RunData, expected: Ruling, summary: str) -> None:
@@ -190,15 +193,15 @@ def test_a_failure_shows_the_gauge_too() -> None:
     """It confirms what the client saw, or the server disagrees; other parts that pass are left out."""
     left = {**CLOSES, **HALF_OPEN, "cleanup.half_open_closed": 7, "cleanup.half_open_not_closed": 1}
     still_open = (
-        "1 of 9 half-open connections was still open 8 s after the client fell silent; "
+        "1 of 9 half-open connections was still open 8 s after the client went silent; "
         "3 s allowed (--ws-cleanup-timeout)"
     )
     back = run(left, within_s=3, server_gauge=of_gauge(2, 2))
     assert ruling("cleanup", back) is Ruling.FAIL
-    assert told("cleanup", back) == f"{still_open}; the server's gauge is back at 2 (highest 20)"
+    assert told("cleanup", back) == f"{still_open}; the server's gauge is back at 2 (peak 20)"
     leaks = run(left, within_s=3, server_gauge=of_gauge(0, 1, waited_s=10.0))
     assert told("cleanup", leaks) == (
-        f"{still_open}; the server's gauge: 0 connections before the run, still 1, 10 s after its end"
+        f"{still_open}; the server's gauge was 0 before the run, and still 1, 10 s after its end"
     )
 
 

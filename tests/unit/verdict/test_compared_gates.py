@@ -48,7 +48,7 @@ def test_nothing_is_concluded_from_what_is_not_compared() -> None:
     found = not_compared(latency(), "cores 2 → 8")
     assert (found.verdict, found.summary) == (
         Ruling.INCONCLUSIVE,
-        "latency is not compared: cores 2 → 8",
+        "latency was not compared: cores 2 → 8",
     )
     gates = found.evidence.gates or []
     assert {gate.gate: str(gate.decision) for gate in gates} == {

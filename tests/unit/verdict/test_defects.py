@@ -109,11 +109,11 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
     "connect gave up": (lambda: counted("connect", gave_up=2), "gave up", 2),
     "connect leak": (
         lambda: judge(identities.sharing(identities.UNSAID)).item("connect"),
-        "with the id of another session",
+        "sessions with another session's id",
         3,
     ),
-    "stability": (lambda: lost_by("1012", "1012"), "lost by 1012", 2),
-    "messaging silent": (lambda: judge(mute(10.0)).item("messaging"), "without any reply", 240),
+    "stability": (lambda: lost_by("1012", "1012"), "lost with 1012", 2),
+    "messaging silent": (lambda: judge(mute(10.0)).item("messaging"), "messages without a reply", 240),
     "messaging push rate": (
         lambda: ruled(
             "messaging",
@@ -243,7 +243,7 @@ def test_what_is_allowed_is_taken_off() -> None:
     item = lost_by(*["1012"] * 6, *["1011"] * 3, *["1001"] * 9, allowed=("1001=any 6",))
     assert item.verdict is Ruling.FAIL
     found = defects_over([item.evidence], runs=1)
-    assert dict(found.counts) == {"lost by 1012": 2, "lost by 1011": 1}
+    assert dict(found.counts) == {"lost with 1012": 2, "lost with 1011": 1}
     errors = [LogLine(level="ERROR", shape="a", count=6), LogLine(level="ERROR", shape="b", count=3)]
     log = ServerLogEvidence(real_errors=12, allowed_errors=8, first_real_errors=errors)
     assert dict(defects_over([log], runs=1).counts) == {
@@ -298,8 +298,8 @@ def side(counts: dict[str, int], runs: int = 1) -> Defects:
         (side({"lost": 4}), side({"lost": 32}, runs=8), ""),
         (side({"a": 1}), side(dict.fromkeys("bcdef", 1)), "b 0 → 1, c 0 → 1, d 0 → 1, and 2 more"),
         (side({}), side({"\x1b[2J" + "A" * 300: 1}), "\\x1b[2J" + "A" * 70 + "... 0 → 1"),
-        (side({"lost": 5}), Defects(runs=1, unnamed=True), "it may fail in another way"),
-        (Defects(runs=1, unnamed=True), side({"lost": 5}), "it may fail in another way"),
+        (side({"lost": 5}), Defects(runs=1, unnamed=True), "it may fail for another reason"),
+        (Defects(runs=1, unnamed=True), side({"lost": 5}), "it may fail for another reason"),
     ],
 )
 def test_when_a_failure_is_a_worse_one(before: Defects, after: Defects, told: str) -> None:

@@ -59,7 +59,7 @@ def test_a_side_whose_runs_differ_has_several_values() -> None:
         ),
         ({"locustfile": "ws.py"}, "locustfile none → ws.py"),
         ({"made_by": "probe"}, "made by locust → probe"),
-        ({"complete": False}, "ended in good order yes → no"),
+        ({"complete": False}, "ended normally yes → no"),
         ({"drills": (DrillRun(at_s=60, command="deploy v2"),)}, "drills none → 60: deploy v2"),
         ({"allowed_losses": ("1012=2",)}, "--ws-allow-losses none → 1012=2"),
         ({"limits": stored(parse_limits(["p99=5ms"]))}, "--ws-limit none → p99=5ms"),
@@ -132,7 +132,7 @@ def test_rules_that_cannot_be_applied_again_make_an_item_unclear(
 ) -> None:
     """What they count is counted while the run goes on; in one pair of many is enough."""
     usual, other = manifest(), manifest(**changes)
-    assert judged_otherwise([usual], [other]) == {item: f"judged by other rules ({why})"}
+    assert judged_otherwise([usual], [other]) == {item: f"judged by different rules ({why})"}
     assert list(judged_otherwise([usual, usual], [usual, other])) == [item]
     assert judged_otherwise([other], [other]) == {}
 

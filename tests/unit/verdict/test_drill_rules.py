@@ -188,7 +188,7 @@ def test_a_deploy_that_never_settles() -> None:
     item = judged(*turns, drill=never).item("reconnect")
     assert item.verdict is Ruling.INCONCLUSIVE
     assert item.summary == (
-        "the drill at 20 s still ended connections when the run ended: 260 losses of 20 sessions, "
+        "the drill at 20 s was still ending connections when the run ended: 260 losses of 20 sessions, "
         "the last at 00:57: run longer"
     )
     assert failing(judged(*turns[: 2 * SESSIONS * 8], drill=never)) == []
@@ -230,7 +230,7 @@ def test_sessions_that_stay_away() -> None:
     item = judged(*LOSSES, *BACK[:10]).item("reconnect")
     assert (item.verdict, item.summary) == (
         Ruling.INCONCLUSIVE,
-        "15 of 20 sessions of the drill at 20 s not back by the run's end: run longer",
+        "15 of 20 sessions dropped in the drill at 20 s were not back by the run's end: run longer",
     )
 
 
@@ -242,7 +242,7 @@ def test_sessions_that_stay_away() -> None:
         ({"ended_s": None, "exit_status": None}, "was still running when the run ended: run longer"),
         (
             {"started_s": None, "ended_s": None, "exit_status": None},
-            "the command of the drill at 20 s was never started: the run ended before",
+            "the command of the drill at 20 s was never started: the run ended first",
         ),
         (
             {"started_s": None, "ended_s": None, "exit_status": None, "last_words": "cannot be started: x"},
@@ -261,10 +261,10 @@ def test_a_drill_that_shows_nothing(changes: dict[str, Any], why: str, quiet: bo
 
 def test_a_drill_that_ended_no_connection() -> None:
     """Some platforms leave connections on the old revision: that is good, and said."""
-    assert judged(quiet=False).item("reconnect").summary.endswith("; the drill at 20 s ended no connection")
+    assert judged(quiet=False).item("reconnect").summary.endswith("; the drill at 20 s ended no connections")
     item = judged().item("reconnect")
     assert item.verdict is Ruling.NOT_JUDGED
-    assert item.summary == "no outages are planned and no connection was lost, not even in the drill"
+    assert item.summary == "no outages are planned and no connection was lost, nor in the drill"
 
 
 def test_lost_histories_fail_persistence() -> None:

@@ -61,7 +61,7 @@ def test_what_is_open_says_what_would_settle_it() -> None:
         gate("connect p95", Ruling.INCONCLUSIVE, more_pairs=3),
     ]
     assert summary(gates, Ruling.INCONCLUSIVE) == (
-        "too little to judge service p99 (797 samples, p99 needs 1,000); "
+        "too little data to judge service p99 (797 samples, p99 needs 1,000); "
         "suspect: service p50 +8.0% (-1.1 to +1.9%, margin 5%): run a duel; "
         "unclear: service p90 +0.4% (-1.1 to +1.9%, margin 5%), connect p95 +0.4% (-1.1 to +1.9%, "
         "margin 5%): 9 more pairs would settle it"
@@ -77,7 +77,7 @@ def test_where_longer_runs_are_needed_nothing_else_is_advised() -> None:
     ]
     gates[2] = structs.replace(gates[2], candidate_samples=178)
     assert summary(gates, Ruling.INCONCLUSIVE) == (
-        "too little to judge service p99 (178 samples); suspect: service p50 +8.0% (-1.1 to +1.9%, "
+        "too little data to judge service p99 (178 samples); suspect: service p50 +8.0% (-1.1 to +1.9%, "
         "margin 5%); unclear: drift +0.4% (-1.1 to +1.9%, margin 5%)"
     )
 
@@ -85,7 +85,7 @@ def test_where_longer_runs_are_needed_nothing_else_is_advised() -> None:
 def test_a_quantile_between_two_groups_is_named() -> None:
     """One pair cannot settle it, a duel can: over four pairs the share of the slower group is compared."""
     between = gate("service p50", Ruling.INCONCLUSIVE, 0.5, between_us=(2_000.0, 40_000.0))
-    lies = "service p50 lies between two groups of replies, around 2 ms and 40 ms"
+    lies = "service p50 falls between two groups of replies, around 2 ms and 40 ms"
     groups = f"unclear: {lies}"
     assert summary([between], Ruling.INCONCLUSIVE) == f"{groups}: run a duel"
     other = gate("service p90", Ruling.INCONCLUSIVE, more_pairs=35)
@@ -97,15 +97,15 @@ def test_a_quantile_between_two_groups_is_named() -> None:
     shares = {"baseline_ratio": 0.48, "candidate_ratio": 0.5, "change_ratio": 0.031, "high_ratio": 0.06}
     of_shares = structs.replace(between, **shares)
     assert summary([of_shares], Ruling.INCONCLUSIVE) == (
-        f"{groups}: share of the slower +3.1 pt (-1.1 to +6 pt, margin 5 pt)"
+        f"{groups}: share of the slower group +3.1 pt (-1.1 to +6 pt, margin 5 pt)"
     )
     moved = structs.replace(of_shares, change_ratio=0.004, high_ratio=0.019)
     assert summary([moved], Ruling.INCONCLUSIVE) == (
-        f"{groups}: share of the slower +0.4 pt (-1.1 to +1.9 pt, margin 5 pt), but a group itself may be "
-        "slower"
+        f"{groups}: share of the slower group +0.4 pt (-1.1 to +1.9 pt, margin 5 pt), but one of the groups "
+        "may be slower"
     )
     failed = structs.replace(moved, decision=Ruling.FAIL)
-    assert summary([failed], Ruling.FAIL).endswith("margin 5 pt), but a group itself became slower")
+    assert summary([failed], Ruling.FAIL).endswith("margin 5 pt), but one of the groups became slower")
 
 
 def test_few_pairs_need_more_of_their_kind() -> None:
@@ -114,8 +114,8 @@ def test_few_pairs_need_more_of_their_kind() -> None:
     between = gate("drift", Ruling.INCONCLUSIVE, 0.5, between_us=(2_000.0, 40_000.0))
     for pairs, units, remedy in (
         (1, 1, "run a duel"),
-        (3, 3, "run 4 pairs or more"),
-        (9, 3, "run 4 units of pairs or more"),
+        (3, 3, "run at least 4 pairs"),
+        (9, 3, "run at least 4 units of pairs"),
     ):
         told = summary([suspect, between], Ruling.INCONCLUSIVE, pairs=pairs, units=units)
         assert [part.rpartition(": ")[2] for part in told.split("; ")] == [remedy, remedy]
@@ -137,8 +137,8 @@ def test_drift_between_two_groups_is_the_growth_of_one() -> None:
     )
     assert (values(drift), change(drift), margin(drift)) == (("-0.1 pt", "+20 pt"), "+20 pt", "2.5 pt")
     assert summary([drift], Ruling.FAIL) == (
-        "worse: drift lies between two groups of replies, around 2 ms and 40 ms: growth of the slower's "
-        "share +20 pt (+15 to +25 pt, margin 2.5 pt)"
+        "worse: drift falls between two groups of replies, around 2 ms and 40 ms: "
+        "the slower group's share grew by +20 pt (+15 to +25 pt, margin 2.5 pt)"
     )
 
 
@@ -170,7 +170,7 @@ def test_what_is_not_known_is_a_dash() -> None:
     for kind in GateKind:
         unknown = GateResult(gate="g", kind=kind)
         assert {*values(unknown), change(unknown), interval(unknown), margin(unknown)} == {"-"}
-    assert summary([GateResult(gate="g")], Ruling.INCONCLUSIVE) == "too little to judge g ()"
+    assert summary([GateResult(gate="g")], Ruling.INCONCLUSIVE) == "too little data to judge g ()"
 
 
 def test_many_times_as_slow_is_a_factor() -> None:

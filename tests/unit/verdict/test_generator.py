@@ -61,7 +61,7 @@ def test_a_gauge_over_its_limit_for_long_is_a_problem(gauge: str, bad: float, wo
 @pytest.mark.parametrize(
     ("unread_ratio", "received", "about"),
     [
-        (1.0, 10**6, "the server sent more than could be read"),
+        (1.0, 10**6, "the server sent more than the tool could read"),
         (0.1, 10**6, "other processes used"),
         (1.0, 2000, "other processes used"),
     ],
@@ -85,7 +85,7 @@ def test_a_generator_whose_loop_user_code_blocked_blames_no_other_process() -> N
     error = "Chat.ask blocked the event loop for over 100 ms"
     tally = ErrorTally(item="generator", error=error, count=7, session="s", at_ns=5, example="(a.py line 3)")
     late, named = judge_generator(replace(run, errors=[tally])).problems
-    assert "code of the script or the dialect blocked it" in late
+    assert "the script or the dialect blocked it" in late
     assert named.startswith(f"{error} 7 times")
     assert "other processes used" in judge_generator(run).problems[0]
 
@@ -168,12 +168,14 @@ class Limit:
 
 
 LIMITS = {
-    "loop_lag_max_ms": Limit(5.1, 5.0, "the event loop woke more than 5 ms late", "more workers"),
+    "loop_lag_max_ms": Limit(5.1, 5.0, "the event loop was more than 5 ms late", "more workers"),
     "cpu_ratio": Limit(0.81, 0.8, "the engine used more than 80% of a core", "more workers or a lower rate"),
-    "process_cpu_ratio": Limit(0.91, 0.9, "the process used more than 90% of a core", "nothing else compute"),
-    "steal_ratio": Limit(0.11, 0.1, "the host took more than 10% of the CPU away", "fewer neighbours"),
+    "process_cpu_ratio": Limit(
+        0.91, 0.9, "the process used more than 90% of the core", "no other CPU-heavy code"
+    ),
+    "steal_ratio": Limit(0.11, 0.1, "the host stole more than 10% of the CPU", "dedicated CPUs"),
     "gc_pause_max_ms": Limit(5.1, 5.0, "garbage collection paused the process", "fewer sessions each"),
-    "files_ratio": Limit(0.91, 0.9, "more than 90% of the files that may be open", "ulimit -n"),
+    "files_ratio": Limit(0.91, 0.9, "more than 90% of the open files allowed", "ulimit -n"),
     "ports_ratio": Limit(0.91, 0.9, "more than 90% of the local ports for this target", "--ws-source-ip"),
 }
 """Of the gauges that a moment is forgiven."""
@@ -181,7 +183,7 @@ LIMITS = {
 
 AT_ONCE = {
     "stall_max_ms": Limit(
-        1001.0, 1000.0, "the engine could not run for more than 1 s", "make sure that nothing suspends"
+        1001.0, 1000.0, "the engine stalled for more than 1 s", "make sure that nothing suspends"
     ),
 }
 """Of those whose every excess is a problem."""
@@ -341,9 +343,7 @@ def test_more_in_flight_is_advised_where_they_are_bounded() -> None:
     (free,) = judge_generator(sound({"messaging.planned": 6000})).problems
     assert free == "only 83% of the planned messages were sent (limit 95%): use a lower rate"
     bounded = sound({"messaging.planned": 6000}, of=manifest(run_plan=plan(in_flight=2)))
-    assert judge_generator(bounded).problems == [
-        f"{free}, or let more messages be in flight (--ws-in-flight)"
-    ]
+    assert judge_generator(bounded).problems == [f"{free}, or raise --ws-in-flight"]
 
 
 def test_a_script_has_no_planned_messages() -> None:

@@ -47,24 +47,24 @@ def probed(health: Health | None) -> RunData:
         (
             answered(302),
             Ruling.FAIL,
-            "GET /health: HTTP 302 after 3 ms; a status from 200 to 299 is needed",
+            "GET /health: HTTP 302 after 3 ms; the status must be 200 to 299",
         ),
         (
             answered(404),
             Ruling.FAIL,
-            "GET /health: HTTP 404 after 3 ms; a status from 200 to 299 is needed",
+            "GET /health: HTTP 404 after 3 ms; the status must be 200 to 299",
         ),
         (
             answered(503),
             Ruling.FAIL,
-            "GET /health: HTTP 503 after 3 ms; a status from 200 to 299 is needed",
+            "GET /health: HTTP 503 after 3 ms; the status must be 200 to 299",
         ),
         (
             answered(None, "ConnectionRefusedError: refused"),
             Ruling.FAIL,
             "GET /health: ConnectionRefusedError: refused after 3 ms",
         ),
-        (None, Ruling.NOT_JUDGED, "the dialect has no health endpoint; name one with --health-path"),
+        (None, Ruling.NOT_JUDGED, "the dialect has no health endpoint: set one with --health-path"),
     ],
 )
 def test_health_is_its_response(health: Health | None, ruling: Ruling, said: str) -> None:

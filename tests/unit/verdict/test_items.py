@@ -48,7 +48,7 @@ def test_attempts_that_could_not_be_made_are_inconclusive(item: str, cause: str)
     assert {"out_of_ports": "--ws-source-ip", "out_of_files": "ulimit -n"}[cause] in found.summary
     assert found.evidence.counts[cause] == 50
     assert not verdict.generator.valid
-    assert f"50 attempts of the item {item} could not be made" in verdict.generator.problems[0]
+    assert f"50 {item} attempts could not be made" in verdict.generator.problems[0]
 
 
 @pytest.mark.parametrize("item", ["connect", "reconnect"])

@@ -67,7 +67,7 @@ def test_latency_without_messages_or_drops_is_not_judged() -> None:
     item = judge(sound(of=silent), sound(of=silent)).item("latency")
     assert item.verdict is Ruling.NOT_JUDGED
     assert item.summary.startswith("not judged: service p50, p90, ")
-    assert "drift and slow replies (no messages are planned, rate 0), connect p95" in item.summary
+    assert "drift and slow replies (no messages are planned at rate 0), connect p95" in item.summary
 
 
 def test_runs_of_unlike_plans_are_inconclusive() -> None:
@@ -75,7 +75,7 @@ def test_runs_of_unlike_plans_are_inconclusive() -> None:
     other = timed(revision="v0.9", rate=2.0)
     item = judge(timed(), other).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in --ws-rate 2 → 1. " in item.summary
+    assert "a different plan: --ws-rate 2 → 1. " in item.summary
 
 
 def test_a_baseline_made_by_a_saturated_generator_is_inconclusive() -> None:
@@ -174,7 +174,7 @@ def test_too_few_round_trips_are_inconclusive() -> None:
     """The gates on round trips are never left out: what a run of every plan is judged by must be judged."""
     item = judge(timed(seconds=13), timed(seconds=13, revision="v0.9")).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert item.summary.startswith("too little to judge service p99 (780 samples, p99 needs 1,000); ")
+    assert item.summary.startswith("too little data to judge service p99 (780 samples, p99 needs 1,000); ")
     assert item.evidence.duel_command is None
 
 
@@ -211,7 +211,7 @@ def test_nothing_is_concluded_from_runs_of_different_machines(
         Ruling.INCONCLUSIVE,
     ]
     unlike = found[1]
-    assert unlike.summary == f"latency is not compared: {said}"
+    assert unlike.summary == f"latency was not compared: {said}"
     assert [str(one) for one in unlike.evidence.unlike] == [said]
     assert {gate.decision for gate in unlike.evidence.gates} == {Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED}
     assert unlike.evidence.duel_command is None
@@ -237,7 +237,7 @@ def test_nothing_is_concluded_from_runs_of_different_scripts(factor: float) -> N
         found = judge(candidate, baseline, history=HISTORY).latency
         assert found.verdict is expected, found.summary
         if expected is Ruling.INCONCLUSIVE:
-            assert found.summary == "latency is not compared: the script's code aaaaaaaa → cccccccc"
+            assert found.summary == "latency was not compared: the script's code aaaaaaaa → cccccccc"
 
 
 def test_a_machine_that_is_not_known_is_no_other_one() -> None:
@@ -253,7 +253,7 @@ def test_nothing_is_concluded_from_runs_of_unequal_length(factor: float) -> None
     item = judge(after, before, history=HISTORY).latency
     assert (item.verdict, item.summary) == (
         Ruling.INCONCLUSIVE,
-        "latency is not compared: length 25 s → 65 s",
+        "latency was not compared: length 25 s → 65 s",
     )
     alike = judge(timed(factor, seed=2, seconds=22), before, history=HISTORY).latency
     assert alike.verdict is (Ruling.FAIL if factor > 1 else Ruling.PASS)
@@ -268,7 +268,7 @@ def test_nothing_is_concluded_from_a_run_that_was_cut_short(factor: float) -> No
     )
     item = judge(after, before, history=HISTORY).latency
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert item.summary.endswith("latency is not compared: length 25 s, cut short → 25 s, cut short")
+    assert item.summary.endswith("latency was not compared: length 25 s, cut short → 25 s, cut short")
 
 
 def test_a_limit_that_is_broken_fails_runs_that_are_not_alike() -> None:
@@ -278,7 +278,7 @@ def test_a_limit_that_is_broken_fails_runs_that_are_not_alike() -> None:
     item = judge(late, before).latency
     assert item.verdict is Ruling.FAIL
     assert item.summary.startswith("service p99 ")
-    assert item.summary.endswith("latency is not compared: length 25 s → 65 s")
+    assert item.summary.endswith("latency was not compared: length 25 s → 65 s")
     assert judge(remade(after, limits={"p99": 1000.0}), before).latency.verdict is Ruling.INCONCLUSIVE
 
 

@@ -77,7 +77,7 @@ def test_pairs_of_unlike_plans_are_not_judged() -> None:
     assert differing_plans([(before.manifest, after.manifest) for before, after in mixed]) == ["rate"]
     item = judge_pairs(mixed)
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in --ws-rate 1 → 1 or 2. " in item.summary
+    assert "a different plan: --ws-rate 1 → 1 or 2. " in item.summary
 
 
 def test_a_run_that_lost_a_worker_does_not_count() -> None:
@@ -88,9 +88,7 @@ def test_a_run_that_lost_a_worker_does_not_count() -> None:
     assert not is_fit(spoiled)
     item = judge_pairs([*pairs(4), spoiled])
     assert item.verdict is Ruling.PASS
-    assert item.evidence.spoiled == [
-        "pair 5, candidate: worker 1 was lost before it had delivered all its data"
-    ]
+    assert item.evidence.spoiled == ["pair 5, candidate: worker 1 was lost before it delivered all its data"]
     assert judge_pairs([spoiled]).verdict is Ruling.INCONCLUSIVE
 
 
@@ -122,7 +120,7 @@ def test_a_run_that_the_tool_ended_early_does_not_count() -> None:
     for factor in (1.0, 3.0):
         alone = judge_pairs([(before, timing(replaced(timed(factor, 1), early)))] * 5)
         assert alone.verdict is Ruling.INCONCLUSIVE
-        assert alone.summary == "latency is not compared: length 25 s → 25 s, cut short"
+        assert alone.summary == "latency was not compared: length 25 s → 25 s, cut short"
 
 
 def test_a_pair_of_unequal_lengths_does_not_count() -> None:
@@ -132,7 +130,7 @@ def test_a_pair_of_unequal_lengths_does_not_count() -> None:
     assert not is_fit(uneven)
     item = judge_pairs([*pairs(4), uneven])
     assert item.verdict is Ruling.PASS
-    assert item.evidence.spoiled == ["pair 5, unequal lengths, 25 s and 65 s"]
+    assert item.evidence.spoiled == ["pair 5, unequal lengths (25 s and 65 s)"]
     assert judge_pairs([uneven] * 4).verdict is Ruling.INCONCLUSIVE
 
 
@@ -144,7 +142,7 @@ def test_pairs_of_different_machines_conclude_nothing() -> None:
     mixed = judge_pairs([*on[0], (on[0][0][0], on[1][0][1])])
     assert (mixed.verdict, mixed.summary) == (
         Ruling.INCONCLUSIVE,
-        "latency is not compared: cores 2 → 2 or 8",
+        "latency was not compared: cores 2 → 2 or 8",
     )
 
 
@@ -224,7 +222,7 @@ def test_runs_without_messages_are_judged_by_their_outages() -> None:
     assert "outage p95 +" in late.summary
     assert equal.verdict is Ruling.PASS
     decisions = {gate.gate: (gate.decision, gate.reason) for gate in gates(equal)}
-    assert decisions["service p50"] == (Ruling.NOT_JUDGED, "no messages are planned, rate 0")
+    assert decisions["service p50"] == (Ruling.NOT_JUDGED, "no messages are planned at rate 0")
 
 
 def test_runs_without_messages_by_an_overloaded_generator_tell_nothing() -> None:

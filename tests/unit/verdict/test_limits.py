@@ -105,7 +105,7 @@ def test_too_few_samples_are_inconclusive_unless_all_is_late(late: int, on_time:
     assert found.verdict is ruling
     if ruling is Ruling.FAIL:
         assert found.reason == (
-            "resume p95 2 s, limit 1 s (--ws-limit resume.p95=1s): 8 of 8 samples are above it"
+            "resume p95 2 s, limit 1 s (--ws-limit resume.p95=1s): 8 of 8 samples are above the limit"
         )
     else:
         assert found.reason.endswith(
@@ -227,9 +227,9 @@ def step(verdict: Verdict, item: str) -> str:
 def test_what_to_do_about_a_late_server_is_another_thing() -> None:
     """Nothing failed, so nobody looks for an error; and a late connect explains no other item."""
     verdict = judge(run({"connect": [3_000_000] * 200}, "connect.p95=1s", counts={"messaging.answered": 10}))
-    assert step(verdict, "connect").startswith("find in report.html when it was slow")
-    assert "it depends on connect" not in " ".join(item.summary for item in shown_items(verdict.items))
-    assert step(judge(run({"service": [300_000] * 2000}, "p99=200ms")), "latency").startswith("find in")
+    assert step(verdict, "connect").startswith("find out in report.html when it was slow")
+    assert "depends on connect" not in " ".join(item.summary for item in shown_items(verdict.items))
+    assert step(judge(run({"service": [300_000] * 2000}, "p99=200ms")), "latency").startswith("find out")
 
 
 def test_limits_are_shown_in_one_table() -> None:

@@ -78,7 +78,7 @@ def test_the_summary_of_missing_pushes_speaks_of_pushes() -> None:
     """A dialect without requests has sent nothing that could be counted."""
     counts = {"messaging.pushes": 1409, "messaging.pushes_missing": 69}
     run = gathered([interval(0, counts=counts)], FEED)
-    assert told("messaging", run) == "of 1,409 pushes received: 69 pushes missing"
+    assert told("messaging", run) == "1,409 pushes received: 69 pushes missing"
 
 
 def test_order_is_claimed_only_where_the_dialect_promises_it() -> None:
@@ -114,7 +114,7 @@ def test_one_and_many_are_told_in_english() -> None:
     """A single failing is in the singular."""
     assert "1 push missing" in told("messaging", sound({"messaging.pushes_missing": 1}))
     assert "1,200 pushes missing" in told("messaging", sound({"messaging.pushes_missing": 1200}))
-    assert "1 reply to nothing that was asked (errors included)" in told(
+    assert "1 reply without a request (errors included)" in told(
         "messaging", sound({"messaging.unmatched": 1})
     )
 
@@ -135,7 +135,7 @@ def test_messages_that_need_no_reply_are_not_counted_as_unanswered() -> None:
     assert "4,890 of 5,000 messages answered" in told("messaging", some)
     assert "4,000 need no reply" in told("messaging", some)
     hanging = sound({"messaging.sent": 9000, "messaging.unanswerable": 4000, "messaging.hanging": 6})
-    assert "6 of 5,000 messages had no reply" in told("messaging", hanging)
+    assert "6 of 5,000 messages had waited" in told("messaging", hanging)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_without_messages_pushes_are_judged(dialect: str, pushes: int, expected:
             MIN_ANSWERED - 1,
             {"watch": 1},
             Ruling.INCONCLUSIVE,
-            "the script asks for no reply, and only 99 pushes",
+            "the script expects no replies, and only 99 pushes",
         ),
     ],
 )
@@ -232,7 +232,7 @@ def test_absent_pushes_are_mentioned_in_long_runs() -> None:
     assert "no push" not in told("messaging", short)
     long = gathered([interval(0, seconds=100, counts={"messaging.sent": 200, "messaging.answered": 200})])
     assert ruling("messaging", long) is Ruling.PASS
-    assert "no push was received" in told("messaging", long)
+    assert "no pushes were received" in told("messaging", long)
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["acknowledged", "streamed"])
@@ -277,9 +277,7 @@ def test_replies_without_names_may_hide_losses(arrears: int, expected: Ruling) -
     counts = {"messaging.unnamed": 4800, "messaging.unnamed_ends": 90, "messaging.arrears": arrears}
     assert ruling("messaging", sound(counts)) is expected
     if expected is Ruling.INCONCLUSIVE:
-        assert "on 2 of 90 connections there were fewer replies than requests" in told(
-            "messaging", sound(counts)
-        )
+        assert "2 of 90 connections had fewer replies than requests" in told("messaging", sound(counts))
 
 
 def test_replies_without_names_were_only_counted() -> None:
@@ -287,7 +285,7 @@ def test_replies_without_names_were_only_counted() -> None:
     summary = told("messaging", sound({"messaging.unchecked": 4890, "messaging.unnamed": 4890}))
     assert "once" not in summary
     assert "in order" not in summary
-    assert "4,890 replies name no request: they were only counted" in summary
+    assert "4,890 replies do not name their request, so they were only counted" in summary
 
 
 def test_what_drops_sent_is_counted() -> None:

@@ -87,8 +87,8 @@ def test_what_the_baseline_alone_fails_is_told_beside_it() -> None:
             [F] + [P] * 3,
             [P] + [F] * 3,
             I,
-            "fails in both, more often in b (a: 1 of 4 runs, b: 3 of 4): run more pairs to tell whether "
-            "that is chance; first v2/run2: FAIL 2",
+            "fails in both, more often in b (a: 1 of 4 runs, b: 3 of 4): run more pairs to rule "
+            "out chance; first v2/run2: FAIL 2",
         ),
         (
             [F, P],
@@ -101,13 +101,13 @@ def test_what_the_baseline_alone_fails_is_told_beside_it() -> None:
             [F] + [P] * 7,
             [F] * 7 + [P],
             F,
-            "fails more often in b (a: 1 of 8 runs, b: 7 of 8; p = 0.505% by chance), first v2/run1: FAIL 1",
+            "fails more often in b (a: 1 of 8 runs, b: 7 of 8; p = 0.505%), first v2/run1: FAIL 1",
         ),
         (
             [F] * 2 + [P] * 4,
             [F] * 6,
             F,
-            "fails more often in b (a: 2 of 6 runs, b: 6 of 6; p = 3.03% by chance)",
+            "fails more often in b (a: 2 of 6 runs, b: 6 of 6; p = 3.03%)",
         ),
         ([F] * 2 + [P] * 3, [F] * 5, I, "fails in both, more often in b (a: 2 of 5 runs, b: 5 of 5)"),
     ],

@@ -212,8 +212,8 @@ def test_a_loss_explains_the_silence_before_it() -> None:
         (
             {"pushes": 170, "pushes_expected": 153, "pushes_arrived": 150, "push_stretches": 20},
             Ruling.INCONCLUSIVE,
-            "pushes came at 9.804 per second per session (10 expected, 3 of 153 missing), which jitter may "
-            "explain: run longer, or drop less often",
+            "pushes came at 9.804 per second per session (10 expected, 3 of 153 missing), which may be "
+            "jitter: run longer, or drop less often",
         ),
         (
             {"pushes": 8, "pushes_expected": 5, "pushes_arrived": 4, "push_stretches": 1},
@@ -224,7 +224,7 @@ def test_a_loss_explains_the_silence_before_it() -> None:
         (
             {"pushes_expected": 6},
             Ruling.FAIL,
-            "no push was received (10 per second per session expected)",
+            "no pushes were received (10 per second per session expected)",
         ),
         (
             {"pushes": 2000, "pushes_expected": 1000, "pushes_arrived": 1990},
@@ -234,7 +234,7 @@ def test_a_loss_explains_the_silence_before_it() -> None:
         (
             {"pushes": 120, "pushes_expected": 150, "pushes_arrived": 150, "pushes_foreign": 1},
             Ruling.FAIL,
-            "of 120 pushes received: 1 push with another session's text",
+            "120 pushes received: 1 push with another session's text",
         ),
     ],
     ids=["enough", "too few", "jitter", "one missing", "none", "more than expected", "foreign"],

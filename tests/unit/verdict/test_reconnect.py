@@ -118,8 +118,8 @@ def test_few_outages_are_told_what_makes_more() -> None:
     drops = gathered([counts], manifest(run_plan=plan(storms=(STORM,))))
     for item in ("reconnect", "persistence"):
         assert ruling(item, storm) is ruling(item, drops) is Ruling.INCONCLUSIVE
-        assert told(item, storm).endswith("needed: run with more sessions, or with larger or more storms")
-        assert told(item, drops).endswith("needed: run longer, with more sessions or more frequent drops")
+        assert told(item, storm).endswith("needed: use more sessions, or more or larger storms")
+        assert told(item, drops).endswith("needed: run longer, use more sessions, or drop more often")
 
 
 def test_no_drops_and_no_outages_are_not_judged() -> None:

@@ -150,7 +150,10 @@ def test_a_log_that_names_no_session_leaves_the_clock_unknown() -> None:
     nameless = log_of(made, lambda _drop: (), uvicorn=True, offset_s=0.5)
     found = judged(nameless, made)
     assert found.evidence.clock_offset_s is None
-    assert "clock offset is unknown (no record of a drop names its session) and taken as 0 s" in found.summary
+    assert (
+        "clock offset is unknown (no record of a drop names its session), so it is taken as 0 s"
+        in found.summary
+    )
     assert found.evidence.matched_by["time"] > len(made) / 2
     assert found.evidence.matched_by["session"] == 0
     named = judged(log_of(made, after), made)
@@ -210,7 +213,7 @@ def test_errors_just_before_the_run_are_a_doubt_if_the_clock_is_unknown() -> Non
     errors = at_the_start(101, -6)
     unknown = judged([*errors, *log_of(made, nameless, offset_s=-6)], made)
     assert unknown.verdict == "INCONCLUSIVE"
-    assert "101 errors in the 60 s before the run may be the run's" in unknown.summary
+    assert "101 errors in the 60 s before the run may belong to the run" in unknown.summary
     sound = judged(log_of(made, nameless, offset_s=-6), made)
     assert sound.verdict == "PASS", sound.summary
     known = judged([*errors, *log_of(made, after)], made)
@@ -222,7 +225,7 @@ def test_errors_just_before_a_run_without_drops_are_named() -> None:
     calm: dict[str, Any] = {"drop_every_s": 0.0, "drops": {}}
     found = judged([*at_the_start(2, -6), line(START_NS, "INFO", "connection open")], [], **calm)
     assert found.verdict == "NOT_JUDGED"
-    assert "2 errors in the 60 s before the run may be the run's" in found.summary
+    assert "2 errors in the 60 s before the run may belong to the run" in found.summary
 
 
 def accounts(made: list[DropMade]) -> tuple[KnownSessions, dict[str, str]]:
@@ -298,7 +301,7 @@ def test_real_errors_after_the_run_with_an_account_are_a_doubt() -> None:
     fault = line(END_NS + 10 * SECOND_NS, "ERROR", f"no disk (session {made[0].session})")
     found = judged(by_account([*log_of(made, after), fault], names), made, known=known)
     assert found.verdict == "INCONCLUSIVE"
-    assert "1 real error after the run may be another run's" in found.summary
+    assert "1 real error after the run may belong to another run" in found.summary
 
 
 @pytest.mark.parametrize("handling", [before, after])
@@ -319,7 +322,7 @@ def test_two_runs_that_both_fit_are_named() -> None:
     log = [*log_of(made[:4], before, uvicorn=False), *log_of(made, before, offset_s=3_600, uvicorn=False)]
     found = judged(by_account(log, names), made, known=known)
     assert found.verdict == "INCONCLUSIVE"
-    assert "with a clock +0 or +3600 s off, which may be another run's records" in found.summary
+    assert "with a clock +0 or +3600 s off, so its records may be another run's" in found.summary
 
 
 def test_the_servers_names_of_sessions_make_no_shapes() -> None:
@@ -431,7 +434,7 @@ def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
         loud[index] = (warned, log_class)
     found = judged(loud, made)
     assert found.verdict == "FAIL"
-    assert "at INFO or below, not 95%" in found.summary
+    assert "95% are needed" in found.summary
 
 
 def three_lines(drop: DropMade) -> Iterator[tuple[str, str]]:
@@ -450,7 +453,7 @@ def test_departures_are_counted_not_lines() -> None:
     assert found.evidence.departure_levels == {"INFO": 35, "ERROR": 5}
     assert found.evidence.disconnect_levels == {"INFO": 115, "ERROR": 5}
     assert found.evidence.info_ratio == 0.875
-    assert "in 5 of 40 disconnects; only 87.5% of the disconnects at INFO or below" in found.summary
+    assert "in 5 of 40 disconnects; only 87.5% of disconnects logged at INFO or below" in found.summary
     assert sum(row.departure_levels.get("ERROR", 0) for row in kind_rows(found).values()) == 5
 
 
@@ -464,7 +467,7 @@ def test_all_kinds_of_wrong_records_are_named() -> None:
     ]
     found = judged([*wrong, stray], made)
     assert found.summary.startswith(
-        "11 ERROR records for disconnects (after close, fin; 1 after no drop), in 11 of 11 disconnects"
+        "11 ERROR records for disconnects (after close, fin; 1 not after a drop), in 11 of 11 disconnects"
     )
     assert found.evidence.wrong_classes == {"send_to_gone_client": 11}
 
@@ -477,7 +480,7 @@ def test_a_log_that_ends_before_the_run_does_is_no_proof() -> None:
         found = judged(log_of(kept, after), made)
         assert found.verdict == verdict, found.summary
         assert found.evidence.covered_ratio > 0.9
-    assert "the log ends at 01:47 of the run: 3 drops came later" in found.summary
+    assert "the log ends 01:47 into the run, before 3 drops" in found.summary
 
 
 def step(item: Item[ServerLogEvidence]) -> str:
@@ -490,9 +493,9 @@ def test_the_advice_fits_what_is_wrong() -> None:
     made = drops(each=10)
     fault = line(START_NS + 60 * SECOND_NS, "ERROR", "database is locked")
     loud = judged(log_of(made, before), made)
-    assert step(loud) == "log at INFO what clients cause by leaving, here the first lines above"
+    assert step(loud) == "log client disconnects at INFO, starting with the first lines above"
     real = judged([*log_of(made, after), fault], made)
-    assert step(real).startswith("look into the real errors, the most frequent first; ")
+    assert step(real).startswith("look into the real errors, the most frequent first. To allow ")
     both = judged([*log_of(made, before), fault], made)
     assert "; also look into the real errors" in step(both)
     few = judged(log_of(made[:3], after), made[:3])
@@ -518,19 +521,19 @@ def test_records_outside_the_run_do_not_count() -> None:
     ("made", "log", "counts", "reason"),
     [
         (drops()[:3], log_of(drops()[:3], after), None, "3 drops are too few"),
-        (drops(), [], None, "no record in the run's time"),
+        (drops(), [], None, "no records from the run's time"),
         (drops(), log_of(drops()[:10], after), None, "does not cover the run"),
         (
             drops(QUIET),
             log_of(drops(QUIET), lambda _: [("INFO", "stored")], uvicorn=False),
             None,
-            "says nothing",
+            "has no records of clients that disconnected",
         ),
         (
             drops(),
             log_of(drops(), after),
             Counts(records=5, stray=50),
-            "90.9% of the log could not be read: 50 lines without time",
+            "90.9% of the log could not be read: 50 lines without a time",
         ),
     ],
     ids=["few", "empty", "half", "silent", "unread"],
@@ -700,7 +703,7 @@ def test_disconnects_without_levels_are_not_at_info() -> None:
     log = unlevelled(log_of(made, after, uvicorn=False))
     found = judged(log, made, reading=ReadStats(counts=Counts(records=10_000, unlevelled=len(log))))
     assert found.verdict == "INCONCLUSIVE"
-    assert "100% of the disconnect records have no level that can be read" in found.summary
+    assert "100% of the disconnect records have no readable level" in found.summary
     assert found.evidence.info_ratio is None
     assert found.evidence.disconnect_levels == {"UNKNOWN": found.evidence.disconnect_records}
 

@@ -54,8 +54,8 @@ def test_one_token_that_made_all_sessions_one() -> None:
     }
     assert judge(run).exit_code == 4
     assert told("connect", run).startswith(
-        "one token made 12 sessions one (the server says so: anna for s-1 and s-2): give each session its "
-        "own credentials: --ws-data; otherwise: "
+        "one token gave 12 sessions the same identity (the server's ids: anna for s-1 and s-2): give each "
+        "session its own credentials with --ws-data; otherwise: "
     )
     for item in ("stability", "messaging", "reconnect", "persistence"):
         assert told(item, run).startswith("see connect: sessions share an identity; otherwise: ")
@@ -66,7 +66,7 @@ def test_some_tokens_that_are_the_same() -> None:
     """Then there is more than one session."""
     run = sharing(replace(SAID, ids=3))
     assert told("connect", run).startswith(
-        "12 sessions have only 3 ids, taken from their tokens (the server says so: "
+        "12 sessions share 3 ids, taken from their tokens (the server's ids: "
     )
 
 
@@ -106,7 +106,7 @@ def test_a_leak_fails_connect_alone() -> None:
     leak = "identity leak: 3 sessions were given the id of another session (s-2 has the id of s-1)"
     assert told("connect", run) == leak
     assert judge(run).item("connect").evidence.counts["id_of_another"] == 3
-    assert told("messaging", run).startswith("see connect: sessions share an identity; otherwise: of ")
+    assert told("messaging", run).startswith("see connect: sessions share an identity; otherwise: ")
     both = sharing(UNSAID, {"connect.failed": 50, "connect.attempts": 150})
     assert told("connect", both).startswith(f"{leak}; 50 of 150 attempts failed")
 
@@ -134,7 +134,7 @@ def test_sessions_that_all_ask_for_the_same_id(path: str, leaks: bool) -> None:
     """A server that gives what it is asked for leaks nothing."""
     run = sharing(UNSAID, path=path)
     assert ruling("connect", run) is (Ruling.FAIL if leaks else Ruling.INCONCLUSIVE)
-    assert ("put {session_id} in its place in --ws-path" in told("connect", run)) is not leaks
+    assert ("replace it with {session_id} in --ws-path" in told("connect", run)) is not leaks
 
 
 def test_the_same_id_asked_for_in_a_value_that_is_hidden() -> None:

@@ -167,7 +167,7 @@ def test_a_rate_is_broken_by_what_chance_does_not_explain(count: int, rate: str,
     """Losses come by chance: a server that keeps its rate exactly loses more in every other run."""
     item = judged(*[lost(20, f"s-{number}", "reset") for number in range(count)], allowed=(rate,))
     assert item.verdict is ruling
-    doubt = f"; more than {rate}, which chance may explain: run longer"
+    doubt = f"; more than {rate}, which may be chance: run longer"
     assert item.summary.endswith(doubt) is (ruling is Ruling.INCONCLUSIVE)
 
 
