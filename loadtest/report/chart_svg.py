@@ -2,7 +2,7 @@
 
 A plot is stretched to the width that it gets, so that it fits any screen without a script, while its texts
 and the widths of its lines stay as they are: paths are in units of `WIDTH` and not scaled in stroke, texts
-stand at a percentage of the width. Colours and dashes are the page's style, by the class of the tone.
+are placed at a percentage of the width. Colours and dashes are the page's style, by the class of the tone.
 """
 
 import json

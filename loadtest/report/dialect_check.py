@@ -5,8 +5,8 @@
     00.035  <-        {"type":"ws:session_established",…}
                         Established(session_id='…')
 
-What a message was read as stands beside it, if there is room. Where something may be wrong, both are shown as
-far as possible, one below the other.
+What a message was read as is shown beside it, if there is room. Where something may be wrong, both are shown
+as far as possible, one below the other.
 """
 
 import textwrap

@@ -1,6 +1,6 @@
 """A run over time, reduced to what a chart can show: at most `BINS_LIMIT` bins, whatever the run's length.
 
-Spikes stay: a rate is that of the bin's highest row, sessions in an outage are the bin's most, those up
+Spikes are kept: a rate is that of the bin's highest row, sessions in an outage are the bin's most, those up
 its fewest. Percentiles come from the bin's merged histogram, never from other percentiles, and only as far as
 its samples carry them; the 100th is the bin's maximum. Nothing is drawn here.
 """

@@ -1,7 +1,7 @@
 """Reads the head of a line of text: its time, its level, its logger; the rest is the message.
 
 A head is a time, a level, or both, in any order, with at most a few words before the level that a logger puts
-there: numbers, brackets, `key=value`, the logger's name. So a level in the middle of a message is none. Lines
+there: numbers, brackets, `key=value`, the logger's name. So a level in the middle of a message does not count. Lines
 whose head is neither, such as glog's, have a row in `SPECIAL`. logfmt's pairs are read as an object.
 """
 
