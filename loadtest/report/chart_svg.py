@@ -110,7 +110,7 @@ def drawing(chart: Chart) -> Drawing:
 
 
 def json_text(value: Any) -> Markup:
-    """Return JSON that may stand in a script element: without what could end it, or a line of its text."""
+    """Return JSON that is safe in a script element: nothing in it ends the element or a line."""
     found = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return Markup(found.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 

@@ -27,7 +27,7 @@ _INDENT = 18
 """Where the text of an entry begins, after time and kind."""
 
 _TEXT_RATIO = 0.55
-"""Share of the rest of a line that a text may take if what it means stands beside it."""
+"""Share of the rest of a line that a text may take if its meaning is shown beside it."""
 
 _DETAIL = 60
 """Characters of an example that the headline has room for."""

@@ -54,7 +54,7 @@ _CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--?[a-z][a-z0-9-]{0,40})(?![\w-])")
 
 
 def _worded(value: str) -> Markup:
-    """Return words of this package with options and what stands in backticks as code; options do not wrap."""
+    """Return text of this package with options and backticked text as code; options do not wrap."""
     shown = str(escape(_shown(value)))
     if isinstance(value, Untrusted):
         return Markup(shown)  # noqa: S704 - escaped above

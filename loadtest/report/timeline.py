@@ -22,7 +22,7 @@ PERCENTILES = (50.0, 90.0, 99.0, 100.0)
 TIMED_TAGS = ("service", "response")
 
 _SHORTEST_ROW_S = 0.2
-"""A shorter row says nothing of a rate: what happens to fall into a few milliseconds is no spike."""
+"""A shorter row has no meaningful rate: events that fall into a few milliseconds are not a spike."""
 
 Bins = Sequence[float | None]
 _Value = TypeVar("_Value")

@@ -16,7 +16,7 @@ def untimed(run: RunData) -> int:
 
 
 def untimed_text(run: RunData) -> str:
-    """Return how many there are, empty for none."""
+    """Return a note with their number, empty if there are none."""
     if not (number := untimed(run)):
         return ""
     return f"{text.counted(number, 'late or lost message')} not included."

@@ -43,7 +43,7 @@ def level_of_status(status: int) -> Level:
 
 
 def _status(data: Object) -> int | None:
-    """Return the HTTP status in the object of a request; None if it is none."""
+    """Return the HTTP status in an object; None if it is not a request."""
     if "request" not in data and not any(name in data for name in _METHOD):
         return None
     text = _first(data, _STATUS)

@@ -35,7 +35,7 @@ def may_crash(text: str) -> bool:
 
 
 def on_purpose(record: LogRecord) -> bool:
-    """Whether a record and its exception tell of a client's leaving, which a server logs at a low level."""
+    """Whether a record and its exception are of a client's disconnect, logged on purpose at a low level."""
     return _rules().excuses(record)
 
 

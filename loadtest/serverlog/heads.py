@@ -89,7 +89,7 @@ class _Recent:
         return None
 
     def note(self, entry: Entry, rest: str) -> None:
-        """Remember what stands before the message of an entry in a text."""
+        """Remember the text before an entry's message."""
         if entry.level is None or not entry.message or not rest.endswith(entry.message):
             return
         prefix = rest[: -len(entry.message)]
@@ -303,7 +303,7 @@ def _special(text: str) -> Entry | None:
 
 
 def _pairs(text: str) -> Entry | None:
-    """Return the entry in a line of logfmt; None if it is none."""
+    """Return the entry in a line of logfmt; None for any other line."""
     if "=" not in text[:80]:
         return None
     position = 0

@@ -70,7 +70,7 @@ def joined(run: RunData, whole_run: Verdict, of_classes: Mapping[str, Verdict]) 
 
 
 def _judges(verdict: Verdict) -> bool:
-    """Whether anything of a class was judged; its items say nothing of the run otherwise."""
+    """Whether anything of a class was judged; otherwise its items do not count for the run."""
     return any(item.verdict is not Ruling.NOT_JUDGED for item in verdict.items)
 
 

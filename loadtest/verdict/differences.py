@@ -199,7 +199,7 @@ _COUNTED: Sequence[tuple[str, str, Callable[[Manifest], object]]] = (
     ("cleanup", "server_metrics", lambda run: "given" if run.server_gauge else None),
 )
 """Rules by which a run counts while it goes on: the item, the setting, and its value in a run. Two servers
-have each a gauge of its own, so only whether it was read is compared."""
+each have their own gauge, so only whether it was read is compared."""
 
 
 def judged_otherwise(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> dict[str, str]:
