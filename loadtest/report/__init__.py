@@ -3,7 +3,7 @@
 judged_run  a run with its data and verdict: the input of every report
 tables      tables of items, errors, percentiles, outages, storms, the server's log, plan and versions
 losses, storms, drill_table, watched
-            tables of their own: losses, storms, drills, and connections left to the server to close
+            further tables: losses, storms, drills, and connections that the server had to close
 advice      what a verdict means, and what to do next
 heat_map, timeline, gauge_rows, percentile_curve, outage_phases
             a run over time, its latency and outages, reduced to what a chart can show
@@ -12,15 +12,15 @@ timeline_charts, run_charts, outage_charts
             the charts of a run
 page        pages: style, script, content security policy; html is report.html
 key_figures, message_table, run_files
-            what report.html has of its own: headline, numbers, the ledger, links to files
+            parts of report.html only: headline, key figures, the ledger, links to files
 judged_comparison, pair_sums
-            a comparison with its verdict, and what is drawn of its runs: the input of reports on it
+            a comparison with its verdict, and the data that its charts draw: the input of reports on it
 forest, forest_charts, comparison_charts, comparison_tables
-            what they show: the gates' changes, both revisions over each other, items before and after
+            its charts and tables: the gates' changes, both revisions over each other, items before and after
 comparison_page, comparison_markdown, comparison_junit
             one output format each
 dialect_findings, dialect_check
-            a checked dialect, which is no run: what was found, and the output
+            a checked dialect (not a run): its findings, and the output
 progress_line, live_view, tab_state
             a run under way: the line in pipes and CI, the view on a terminal, the tab of the web page
 terminal, markdown, html, junit

@@ -58,7 +58,7 @@ def finding_lines(item: AnyItem) -> list[str]:
 
 
 def count_lines(item: AnyItem) -> Iterator[str]:
-    """Yield a line with the item's counts in words, if it has any that tell of the server."""
+    """Yield a line with the item's counts in words, if it has any about the server."""
     found, known = counts(item), list(COUNT_WORDS)
     in_order = sorted(found, key=lambda name: _place(f"{item.item}.{name}", known))
     told = [
@@ -132,7 +132,7 @@ _BOOKKEEPING = frozenset(
         *("messaging.wire_sent", "messaging.wire_received", "messaging.push_stretches"),
     }
 )
-"""Counts that no line has room for: they tell of the load, or of the wire; report.html has them."""
+"""Counts of the load or the wire, left out of the line for lack of room; report.html has them."""
 
 _COMMAND_LENGTH = 4096
 
@@ -147,7 +147,7 @@ _FIGURES = {
     "files_ratio": "{} of the open files allowed",
     "ports_ratio": "{} of the local ports",
 }
-"""Text for load generator figures whose names are not clear enough."""
+"""Text for load generator figures; the others are shown by their names."""
 
 
 FAILURES_DOUBTFUL = "Failures may be the tool's own"
@@ -260,12 +260,12 @@ _NEED_REPLIES = ("reconnect", "persistence", "latency")
 
 
 def shown_items(items: Sequence[AnyItem]) -> list[AnyItem]:
-    """Return the items as shown to people: those that depend on another that failed say so."""
+    """Return the items as shown to people: those that depend on a failed item say so."""
     return [_blocked(item, items) if item.verdict is Ruling.INCONCLUSIVE else item for item in items]
 
 
 def _root(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem | None:
-    """Return the item that must be mended before this one can be judged, None if there is none."""
+    """Return the item that must be fixed before this one can be judged, None if there is none."""
     connect = _named("connect", items)
     if item.item not in _INDEPENDENT and _blocks_others(connect):
         return connect

@@ -43,7 +43,7 @@ def item_changes(changes: Sequence[ItemChange] | None) -> Table:
 
 
 def explanations(changes: Sequence[ItemChange]) -> Iterator[str]:
-    """Yield why items changed, or why that is unclear; not of `latency`, which has a line of its own."""
+    """Yield why items changed, or why that is unclear; except `latency`, which has its own line."""
     for change in changes:
         if change.item == "latency":
             continue

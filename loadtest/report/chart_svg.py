@@ -2,7 +2,7 @@
 
 A plot is stretched to the width that it gets, so that it fits any screen without a script, while its texts
 and the widths of its lines stay as they are: paths are in units of `WIDTH` and not scaled in stroke, texts
-stand at a percentage of the width. Colours and dashes are the page's style, by the class of the tone.
+are placed at a percentage of the width. Colours and dashes are the page's style, by the class of the tone.
 """
 
 import json
@@ -110,7 +110,7 @@ def drawing(chart: Chart) -> Drawing:
 
 
 def json_text(value: Any) -> Markup:
-    """Return JSON that may stand in a script element: without what could end it, or a line of its text."""
+    """Return JSON that is safe in a script element: nothing in it ends the element or a line."""
     found = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return Markup(found.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 

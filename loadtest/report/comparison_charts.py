@@ -1,4 +1,4 @@
-"""The charts in which both revisions of a comparison stand over each other.
+"""Charts that draw both revisions of a comparison over each other.
 
 Over time one pair is drawn (`loadtest.report.pair_sums`). Percentiles are those of all pairs that count.
 The gates' changes are drawn in `loadtest.report.forest_charts`, outages in `loadtest.report.outage_charts`.

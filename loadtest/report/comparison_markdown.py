@@ -1,7 +1,7 @@
 """summary.md of a comparison: verdict, why, each item before and after; the rest is folded.
 
-At most `MAX_LINES` lines, however many pairs and differences there are: what does not fit is counted, and
-stands in report.html. How text from outside is escaped is described in `loadtest.report.markdown`.
+At most `MAX_LINES` lines, however many pairs and differences there are: what does not fit is counted, and is
+in report.html. How text from outside is escaped is described in `loadtest.report.markdown`.
 """
 
 from collections.abc import Iterator

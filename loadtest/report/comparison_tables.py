@@ -35,7 +35,7 @@ def _open_items(judged: JudgedComparison) -> Iterator[tuple[str, str, str]]:
 
 
 def _why(one: ItemChange, *, pooled: bool) -> str:
-    """Return why an item is open; a summary over several runs says by itself that both sides fail it."""
+    """Return why an item is open; a summary over several runs already says that both sides fail it."""
     told = one.remark or one.summary_after
     if one.change is Change.UNCHANGED and one.after is Ruling.FAIL and not pooled:
         return f"fails in both, so it is not a regression: {told}"

@@ -5,8 +5,8 @@
     00.035  <-        {"type":"ws:session_established",…}
                         Established(session_id='…')
 
-What a message was read as stands beside it, if there is room. Where something may be wrong, both are shown as
-far as possible, one below the other.
+What a message was read as is shown beside it, if there is room. Where something may be wrong, both are shown
+as far as possible, one below the other.
 """
 
 import textwrap
@@ -27,7 +27,7 @@ _INDENT = 18
 """Where the text of an entry begins, after time and kind."""
 
 _TEXT_RATIO = 0.55
-"""Share of the rest of a line that a text may take if what it means stands beside it."""
+"""Share of the rest of a line that a text may take if its meaning is shown beside it."""
 
 _DETAIL = 60
 """Characters of an example that the headline has room for."""

@@ -180,7 +180,7 @@ def _whisker(number: int, row: ForestRow, low: float, high: float) -> Whisker:
 
 
 def _dots(rows: Sequence[ForestRow]) -> Iterator[Mark]:
-    """Yield the pairs of all rows, by which run was made first; those that do not count by themselves."""
+    """Yield the pairs of all rows, by which run was made first; those that do not count, separately."""
     found = [(number, pair) for number, row in enumerate(rows) for pair in row.pairs]
     for first in First:
         some = [(number, pair.change) for number, pair in found if pair.fit and pair.first is first]

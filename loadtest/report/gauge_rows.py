@@ -1,4 +1,4 @@
-"""Gauges of all processes by row: sessions are added up, of the load generator's health the worst counts."""
+"""Gauges of all processes by row: sessions summed, and the worst value of each health gauge."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -1,9 +1,8 @@
 """What GitHub Actions reads: annotations, outputs of a step, and how much of a summary it takes.
 
 A step talks to its runner in lines on its output, `::error title=…::…`, and in files that variables name.
-What a server or a file said stands in both, so everything is escaped here: a text must not become a command
-of its own, or another output. GitHub shows ten annotations of each kind for a step, and drops the rest
-without a word.
+Both contain text from servers and files, so everything is escaped here: such a text must not become a
+command, or another output. GitHub shows ten annotations of each kind for a step, and drops the rest silently.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """

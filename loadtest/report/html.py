@@ -42,7 +42,7 @@ from loadtest.ruling import Ruling
 from loadtest.verdict.items import KINDS, AnyItem
 
 _CLASSES_DRAWN = 6
-"""User classes with charts of their own: with more of them the page would grow without end."""
+"""User classes with their own charts; the limit bounds the size of the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

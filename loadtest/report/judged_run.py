@@ -53,7 +53,7 @@ class JudgedRun:
 
     @property
     def classes(self) -> "dict[str, JudgedRun]":
-        """Each user class of a run that has several, by name, as a run of its own."""
+        """Each user class of a run that has several, by name, as a separate run."""
         return {
             name: replace(
                 self,
@@ -160,7 +160,7 @@ def _judging(manifest: Manifest) -> Iterator[tuple[Setting, str]]:
 
 
 def _broken(head: str, options: Sequence[str]) -> list[str]:
-    """Break a shell command into lines of readable length, the head on a line of its own."""
+    """Break a shell command into lines of readable length, the head on its own line."""
     lines = [head]
     for option in options:
         if lines[1:] and len(f"{lines[-1]} {option} \\") <= _COMMAND_WIDTH:

@@ -6,9 +6,9 @@
     NOT_JUDGED    <skipped>: not requested, or not planned
 
 There is no standard. The document is valid by both schemas in use, that of Ant's task (JUnit-Schema by
-windyroad) and that of Jenkins (xunit-plugin, junit-10.xsd), and so has only what both allow: no output and
-no `file` of a case, and the elements of a suite in Ant's order. What a passed case found stands in the
-output of its suite, which Jenkins shows with each case.
+windyroad) and that of Jenkins (xunit-plugin, junit-10.xsd), and so has only what both allow: no output and no
+`file` of a case, and the elements of a suite in Ant's order. What a passed case found is in the output of its
+suite, which Jenkins shows with each case.
 
 Cases are judged together, from the whole suite's data. Readers add the times of cases up, so those that were
 judged share the suite's time equally.

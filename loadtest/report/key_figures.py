@@ -1,4 +1,4 @@
-"""What stands on top of a page: the verdict in a sentence, and the run in a dozen numbers."""
+"""The top of a page: the verdict in one sentence, and the run in a dozen numbers."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The tables of a run's latency: the percentiles of each tag with samples, by what the tag tells of."""
+"""The tables of a run's latency: percentiles of each tag with samples, grouped by what it measures."""
 
 from collections.abc import Iterator
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal: what stands below the log lines, drawn anew every second.
+"""The live view of a run on a terminal: the lines below the log, redrawn every second.
 
     00:10 ━━━━━━━━━━━━━━━━━━━━──────────────────────────── 00:30
     sessions  97 up, 3 out

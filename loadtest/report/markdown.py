@@ -204,7 +204,7 @@ def _sections(judged: JudgedRun) -> Iterator[Iterator[str]]:
 
 
 def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines under a title that is shown alone until somebody opens it."""
+    """Yield a collapsed section: its title, and lines that are shown when it is opened."""
     yield f"<details><summary>{title}</summary>"
     yield ""
     yield from lines

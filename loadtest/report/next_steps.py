@@ -1,6 +1,6 @@
-"""What to do next about a failed item, as its evidence shows it: which losses, which drops, which replies.
+"""The next step for a failed item, chosen by its evidence: which losses, which drops, which replies.
 
-An item whose evidence needs no distinction has one text, in `loadtest.report.advice`.
+Items that always have the same next step are in `loadtest.report.advice`.
 """
 
 from collections.abc import Iterator, Sequence

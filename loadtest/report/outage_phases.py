@@ -1,4 +1,4 @@
-"""How outages were spent, phase by phase, on average: those of a run, or of several added up."""
+"""Mean time that outages spent in each phase, in one run or several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

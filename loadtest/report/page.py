@@ -1,8 +1,8 @@
 """Pages: one self-contained HTML file each, made from a template that escapes every value.
 
-A page loads nothing and sends nothing. Its content security policy allows the one style and the one script
-that stand in it, by their hashes, and the icon: a text from outside cannot act even where it is not escaped.
-Without JavaScript nothing is missing but the read-out of the charts.
+A page loads nothing and sends nothing. Its content security policy allows only its own style and script, by
+their hashes, and the icon: untrusted text cannot run even if it were not escaped. Without JavaScript only the
+read-out of the charts is missing.
 """
 
 import base64
@@ -54,7 +54,7 @@ _CODE = re.compile(r"`([^`]+)`|(?<![\w-])(--?[a-z][a-z0-9-]{0,40})(?![\w-])")
 
 
 def _worded(value: str) -> Markup:
-    """Return words of this package with options and what stands in backticks as code; options do not wrap."""
+    """Return text of this package with options and backticked text as code; options do not wrap."""
     shown = str(escape(_shown(value)))
     if isinstance(value, Untrusted):
         return Markup(shown)  # noqa: S704 - escaped above

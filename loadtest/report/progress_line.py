@@ -2,7 +2,7 @@
 
     00:10  97 up, 3 out, 52 drops, 0 losses, p50 0.7 ms, p99 2.1 ms
 
-What is seldom anything else than zero stands in it only when it is. Pure; `run_output` prints it.
+Counts that are usually zero are shown only when they are not. Pure; `run_output` prints it.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Terminal output at the end of a run: one screen, the verdict first and again where it stays in view.
+"""Terminal output at the end of a run: one screen, with the verdict at the top and the end.
 
     verdict of v2.0 against v1.0: FAIL
 

@@ -34,7 +34,7 @@ _UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete"
 """Columns that are never wrapped; others become narrower instead."""
 
 _OBVIOUS = frozenset({"gate", "item", "limit", "request"})
-"""Columns whose cells say by themselves what they are."""
+"""Columns whose cells need no column name."""
 
 _WHOLE_WORDS = (60, 24)
 """Characters of a word that are not broken: a path if there is room, else a word. Longer ones are foreign."""

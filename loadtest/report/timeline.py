@@ -1,6 +1,6 @@
 """A run over time, reduced to what a chart can show: at most `BINS_LIMIT` bins, whatever the run's length.
 
-Spikes stay: a rate is that of the bin's highest row, sessions in an outage are the bin's most, those up
+Spikes are kept: a rate is that of the bin's highest row, sessions in an outage are the bin's most, those up
 its fewest. Percentiles come from the bin's merged histogram, never from other percentiles, and only as far as
 its samples carry them; the 100th is the bin's maximum. Nothing is drawn here.
 """
@@ -22,7 +22,7 @@ PERCENTILES = (50.0, 90.0, 99.0, 100.0)
 TIMED_TAGS = ("service", "response")
 
 _SHORTEST_ROW_S = 0.2
-"""A shorter row says nothing of a rate: what happens to fall into a few milliseconds is no spike."""
+"""A shorter row has no meaningful rate: events that fall into a few milliseconds are not a spike."""
 
 Bins = Sequence[float | None]
 _Value = TypeVar("_Value")

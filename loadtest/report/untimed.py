@@ -1,6 +1,6 @@
 """Messages that no latency figure has: their reply came too late, or not at all.
 
-Without a word on them, a server that answers a third of its messages seconds late looks fast.
+Without this note, a server that answers a third of its messages seconds late would look fast.
 """
 
 from loadtest import text

@@ -1,4 +1,4 @@
-"""How the server let go of clients that were gone: the table of watched connections, and its own gauge."""
+"""How the server released connections whose client was gone: the table of these, and its own gauge."""
 
 from dataclasses import replace
 

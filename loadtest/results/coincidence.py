@@ -2,12 +2,12 @@
 
 A server that is killed ends all connections: those that had worked, which is a matter of `stability`, and the
 few that were just opened or were opening, which look like failed attempts. Such attempts are explained where
-losses around them are many times as frequent. A server that turns away connections by itself turns away as
+losses around them are many times as frequent. A server that merely rejects connections rejects as
 many as it loses, or more. While no session is up after losses, the server is away, and attempts that find
-nobody, or a proxy that answers for it, are explained as well.
+no server, or a proxy that answers for it, are explained as well.
 
-In a drill it is otherwise: its losses are not a matter of `stability`, so attempts to reconnect that find
-nobody count for `reconnect`. First attempts that find nobody at the same time are explained by them. A
+Drills differ: their losses are not a matter of `stability`, so attempts to reconnect that find no server
+count for `reconnect`. First attempts that find no server at the same time are explained by them. A
 connection that ends before the session has worked is explained if the server says that it goes away or
 restarts, for it may be drained like the others, or if it ended in the way of many losses around it.
 """

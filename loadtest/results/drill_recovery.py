@@ -38,7 +38,7 @@ COUNTS_ACROSS = (
     "persistence.history_missing",
     "persistence.missing",
 )
-"""Counts that are reported for a drill's time by itself."""
+"""Counts that are reported separately for a drill's time."""
 
 
 def back_after(back_s: Sequence[float], of: int) -> dict[float, float | None]:

@@ -1,8 +1,8 @@
 """Which sessions share an identity: the server gave one of them the session id of another.
 
 Each session counts once, with the id under which it was first established: one that comes back as another
-session is a matter of `persistence`. A session of whom the server said no id has its own. Ids are of limited
-length: they were cut when they were recorded (`loadtest.results.interval`).
+session is a matter of `persistence`. A session for which the server sent no id keeps its own. Ids are of
+limited length: they were cut when they were recorded (`loadtest.results.interval`).
 """
 
 from collections import defaultdict

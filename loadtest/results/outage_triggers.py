@@ -1,4 +1,4 @@
-"""What began each session's outage: lifecycle events say it once, at the drop or the loss."""
+"""The drop or loss that began each session's outage: only the first lifecycle event of an outage has it."""
 
 from loadtest.drops.kinds import disconnects
 from loadtest.results.interval import TEXT_LIMIT

@@ -82,7 +82,7 @@ class PerSecond:
     spans_s: Sequence[float] = ()
 
     def recorded(self, row: int) -> bool:
-        """Whether anything was recorded in a row: a process that stands still writes no interval."""
+        """Whether anything was recorded in a row: a stalled process writes no interval."""
         return not self.spans_s or (row < len(self.spans_s) and self.spans_s[row] > 0)
 
 

@@ -1,4 +1,4 @@
-"""The name of a revision, made of a text that a server or CI said: it must do as a folder's name."""
+"""The name of a revision, made from text of a server or CI so that it can be a folder name."""
 
 import re
 from hashlib import sha256
@@ -14,9 +14,9 @@ _ENDS = re.compile(r"\A[^A-Za-z0-9_]+|[^A-Za-z0-9_]+\Z")
 
 
 def revision_name(text: str) -> str:
-    """Return a text as a revision's name, empty if nothing is left of it.
+    """Return a text as a revision's name, empty if no character of it is usable.
 
-    One that lost more than its ends gets a digest: 1.4+7 and 1.4-7 are two revisions.
+    A name that lost characters in the middle gets a digest: 1.4+7 and 1.4-7 are two revisions.
     """
     core = _ENDS.sub("", text)
     name = _UNSAFE.sub("-", core)

@@ -1,4 +1,4 @@
-"""The revision that a server says it is, beside the one that a person has given."""
+"""The revision that a server reports, compared with the one that the user gave."""
 
 import re
 from typing import Annotated
@@ -19,7 +19,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 class SaidRevision(Struct, frozen=True, kw_only=True):
-    """The revision that the server says it is, where a person named one.
+    """The revision that the server reports, in a run whose revision the user gave.
 
     Args:
         name: as the server says it, in plain characters.

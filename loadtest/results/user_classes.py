@@ -25,7 +25,7 @@ def manifest_of(manifest: Manifest, of: UserClass) -> Manifest:
 
 
 def fields_of(classes: Sequence[UserClass], *, several: bool) -> dict[str, Any]:
-    """Return the fields of a manifest that tell of its user classes.
+    """Return the fields of a manifest about its user classes.
 
     Args:
         classes: the classes that take part.

@@ -1,6 +1,6 @@
 """Requests in the objects of access logs: nginx, Envoy, Istio, Traefik, load balancers, Cloud Run.
 
-They have no level and mostly no message. A request's level is that which Cloud Logging gives to its status.
+They have no level and mostly no message. A request's level follows from its status, as in Cloud Logging.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _TARGET = ("request_uri", "RequestPath", "path", "uri", "requestUrl")
 
 
 def request_text(data: Object) -> str:
-    """Return method, URL and status of the request that an object tells of; empty if of none."""
+    """Return the method, URL and status of the request in an object; empty if it has none."""
     request = data.get("httpRequest")
     if isinstance(request, dict):
         return " ".join(_word(request.get(key)) for key in ("requestMethod", "requestUrl", "status")).strip()
@@ -28,7 +28,7 @@ def request_text(data: Object) -> str:
 
 
 def request_level(data: Object, level: Level | None) -> Level | None:
-    """Return the level of an object that may tell of a request; Traefik writes all of them at INFO."""
+    """Return the level of an object that may be a request; Traefik writes all of them at INFO."""
     if level is not None and "DownstreamStatus" not in data:
         return level
     status = _status(data)
@@ -43,7 +43,7 @@ def level_of_status(status: int) -> Level:
 
 
 def _status(data: Object) -> int | None:
-    """Return the HTTP status in the object of a request; None if it is none."""
+    """Return the HTTP status in an object; None if it is not a request."""
     if "request" not in data and not any(name in data for name in _METHOD):
         return None
     text = _first(data, _STATUS)

@@ -86,7 +86,7 @@ class Assembly:
         self._counts.stray += tail.stray is not before and not (self._open.bare or raises(text))
 
     def piece(self, entry: Entry) -> None:
-        """Take a part of a traceback that came as an entry of its own."""
+        """Take a part of a traceback that came as a separate entry."""
         if not entry.message and entry.tail is None:
             return
         self._note_order(entry)

@@ -1,7 +1,7 @@
 """Carriers: what docker, Kubernetes, syslog, journald and clouds put before each line of a log.
 
-A carrier is a row: the pattern of its prefix, with what it tells (time, source, part, priority); the rest of
-the line is the server's. Several may be nested: `docker compose logs -t`. Carriers that wrap a line in JSON
+A carrier is a row: the pattern of its prefix with its fields (time, source, part, priority); the rest of the
+line is the server's. Several may be nested: `docker compose logs -t`. Carriers that wrap a line in JSON
 are in `payloads`; those that only put a time before it (`kubectl logs --timestamps`, `docker logs -t`,
 `gcloud run services logs read`) need no row, since a record's first time is found anyway.
 """
@@ -98,7 +98,7 @@ _AFTER_TIME = re.compile(
 
 
 class Carried(NamedTuple):
-    """What carriers told of a line, and the line itself."""
+    """The fields of a line's carriers, and the line itself."""
 
     text: str
     time: str = ""
@@ -114,7 +114,7 @@ class Unwrapping:
         self._last: Carrier | None = None
 
     def strip(self, line: str, depth: int = 0) -> Carried:
-        """Return the line without its carriers, and what they told."""
+        """Return the line without its carriers, and their fields."""
         last = self._last
         found = last.pattern.match(line) if last is not None and depth == 0 else None
         if found is None:

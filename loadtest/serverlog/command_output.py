@@ -2,7 +2,7 @@
 
 `docker logs` prints the container's two streams on its own two, so both are the server's log. Each is read
 apart: lines of one never come between the lines of the other. A command that fails writes the reason on
-standard error too, as its last words. So the newest lines from there are held back until more comes: if the
+standard error too, in its last lines. So the newest lines from there are held back until more comes: if the
 command ends with a non-zero status instead, they are its own and not the server's.
 """
 

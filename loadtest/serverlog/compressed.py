@@ -1,8 +1,9 @@
 """Reads a log file that may be compressed with gzip, within bounds.
 
-A file can be made that grows a thousandfold when it is decompressed, so reading stops where no log gets: time
-and memory are bounded by the file's own size. Damage is an exception after the bytes that came before it, so
-that they count. Other ways to compress are recognised, and refused with the command that undoes them.
+A file can be made that grows a thousandfold when it is decompressed, so reading stops at a ratio that no log
+reaches: time and memory are bounded by the file's size. Damage is an exception after the bytes that came
+before it, so that they count. Other compressions are recognised and refused, with the command to decompress
+them.
 """
 
 import zlib

@@ -1,6 +1,6 @@
-"""Crashes that a runtime prints by itself, past the logger: they have no time, no level and no head.
+"""Crashes that a runtime prints itself, bypassing the logger: they have no time, level or head.
 
-Such a text stands under whatever record was logged before it, mostly one at INFO. It is no part of that
+Such text follows whatever record was logged before it, mostly one at INFO. It is not part of that
 record. An exception that the record logged on purpose (`logger.info("client gone", exc_info=True)`) looks the
 same; it is one if the built-in rules know it, together with the record's message, as a client's leaving.
 """
@@ -35,7 +35,7 @@ def may_crash(text: str) -> bool:
 
 
 def on_purpose(record: LogRecord) -> bool:
-    """Whether a record and its exception tell of a client's leaving, which a server logs at a low level."""
+    """Whether a record and its exception are of a client's disconnect, logged on purpose at a low level."""
     return _rules().excuses(record)
 
 

@@ -98,7 +98,7 @@ def extract(
 
 
 def _counted(second_ns: int | None, arrival: bool, count: int) -> KeptRecord:
-    """Return what stands for the other records of a second."""
+    """Return the entry that counts the other records of a second."""
     return KeptRecord(
         level=Level.INFO, log_class=LogClass.OTHER, at_ns=second_ns, arrival=arrival, count=count
     )

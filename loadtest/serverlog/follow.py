@@ -107,7 +107,7 @@ class Follower:
 
     @property
     def status(self) -> int | None:
-        """Exit status of a command that ended by itself; None for anything else, and until it is known."""
+        """Exit status of a command that was not stopped; None for other sources, and until it is known."""
         return self._source.status if isinstance(self._source, CommandOutput) else None
 
     def poll(self, now_ns: int) -> list[LogRecord]:

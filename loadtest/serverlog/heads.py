@@ -1,7 +1,7 @@
 """Reads the head of a line of text: its time, its level, its logger; the rest is the message.
 
 A head is a time, a level, or both, in any order, with at most a few words before the level that a logger puts
-there: numbers, brackets, `key=value`, the logger's name. So a level in the middle of a message is none. Lines
+there: numbers, brackets, `key=value`, the logger's name. So a level in the middle of a message does not count. Lines
 whose head is neither, such as glog's, have a row in `SPECIAL`. logfmt's pairs are read as an object.
 """
 
@@ -89,7 +89,7 @@ class _Recent:
         return None
 
     def note(self, entry: Entry, rest: str) -> None:
-        """Remember what stands before the message of an entry in a text."""
+        """Remember the text before an entry's message."""
         if entry.level is None or not entry.message or not rest.endswith(entry.message):
             return
         prefix = rest[: -len(entry.message)]
@@ -303,7 +303,7 @@ def _special(text: str) -> Entry | None:
 
 
 def _pairs(text: str) -> Entry | None:
-    """Return the entry in a line of logfmt; None if it is none."""
+    """Return the entry in a line of logfmt; None for any other line."""
     if "=" not in text[:80]:
         return None
     position = 0

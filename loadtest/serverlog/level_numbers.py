@@ -1,4 +1,4 @@
-"""Levels that a logger writes as numbers: each has a scale of its own, told by the fields beside it."""
+"""Levels that a logger writes as numbers: each has its own scale, recognised by the record's fields."""
 
 from bisect import bisect_right
 from collections.abc import Mapping

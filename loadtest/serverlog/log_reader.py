@@ -225,7 +225,7 @@ class LogReader:
         return entry
 
     def _object(self, number: int, frame: bytes, carried: Carried) -> None:
-        """Read a frame as JSON; if it is none, as text."""
+        """Read a frame as JSON, or as text if it is not JSON."""
         data = decode(frame)
         entries = entries_of(data) if data is not None else []
         if not entries:

@@ -32,8 +32,8 @@ LATE_KINDS = frozenset({"half_open"})
 """The server notices these only through its own ping, so up to a ping's interval and timeout later."""
 
 UNCERTAIN_KINDS = LATE_KINDS | {"bad_message"}
-"""Kinds that say nothing of the clock. A server may leave the connection open after a bad message; then the
-disconnect comes when the client gives up, some seconds later."""
+"""Kinds that do not show the clock offset. A server may leave the connection open after a bad message; then
+the disconnect comes when the client gives up, some seconds later."""
 
 END_OF_RUN = "end of the run"
 """Used as the kind of drop for a session closed at the end of the run."""

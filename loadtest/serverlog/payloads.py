@@ -60,7 +60,7 @@ _PLAIN_NAMES = frozenset({"log", "line", "Log"})
 """Of these, names that a logger may use too: beside a message, they are no wrapped line."""
 
 _STREAMED = frozenset({"textPayload", "text_payload", "ResultDescription", "Log_s", "LogEntry"})
-"""Wrapped lines beside which clouds put a severity of their own."""
+"""Wrapped lines to which clouds add their own severity."""
 
 _PAYLOADS = ("jsonPayload", "json_payload", "_source")
 _WITHIN = (*_PAYLOADS, "record", "result", "fields", "mdc")

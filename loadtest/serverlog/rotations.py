@@ -1,4 +1,4 @@
-"""Finds what a log's rotation set aside: the files beside it that were not there, or not these, before.
+"""Finds the files that rotation leaves beside a log: files that are new, or replaced, since the start.
 
 Rotation by renaming leaves `server.log.1`, by copying (logrotate's copytruncate) a copy under such a name;
 either may be compressed at once. Between two reads there may have been several rotations. So the files beside

@@ -2,7 +2,7 @@
 
 A user's file may come from anywhere. `tomllib` needs quadratic time and memory for a key of many parts
 (`a.a.a.…`), recurses for nested brackets and converts numbers of any length, so a file is scanned first:
-what no file of rules needs is refused before it is parsed.
+what no rules file needs is refused before it is parsed.
 """
 
 import os

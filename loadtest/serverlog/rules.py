@@ -320,7 +320,7 @@ def parse_rules(text: str, name: str, *, option: str) -> RuleFile:
 
 
 def _choices(problem: str) -> str:
-    """Return what could stand where msgspec found something else, to be added to what it says."""
+    """Return the allowed values for a field that msgspec rejected, to be added to its message."""
     if "enum value" in problem:
         return f"; the classes are {', '.join(LogClass)}"
     if "unknown field" in problem:

@@ -17,7 +17,7 @@ from loadtest.errors import InvalidSetting
 SECOND_NS = 1_000_000_000
 EARLIEST_NS = 631_152_000 * SECOND_NS
 LATEST_NS = 4_102_444_800 * SECOND_NS
-"""1990 and 2100: a time in a log that is not between them is none."""
+"""1990 and 2100: a time in a log outside of them is not a time."""
 
 _AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

@@ -1,6 +1,6 @@
 """The verdict on a run of several user classes: each is judged as a run of its own, the run by the worst.
 
-What has gates or limits is judged by class only: a quantile of two kinds of users says nothing of either. The
+What has gates or limits is judged by class only: a quantile over two kinds of users describes neither. The
 items of the whole run have the counts and percentiles of all classes together. Some of their findings are of
 the whole run, and count in addition: the server's log, its health and its own gauge, and sessions of
 different classes that share an identity. A class that had no user leaves the run INCONCLUSIVE.
@@ -70,7 +70,7 @@ def joined(run: RunData, whole_run: Verdict, of_classes: Mapping[str, Verdict]) 
 
 
 def _judges(verdict: Verdict) -> bool:
-    """Whether anything of a class was judged; its items say nothing of the run otherwise."""
+    """Whether anything of a class was judged; otherwise its items do not count for the run."""
     return any(item.verdict is not Ruling.NOT_JUDGED for item in verdict.items)
 
 

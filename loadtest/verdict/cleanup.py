@@ -1,4 +1,4 @@
-"""The item `cleanup`: does the server let go of clients that are gone?
+"""The item `cleanup`: does the server release connections whose client is gone?
 
 Three things show it. After a `close` drop the server must end TCP (RFC 6455, section 7.1.1). A half-open
 connection must be closed within the cleanup time, which the dialect or the user gives; without one, when that

@@ -1,9 +1,9 @@
-"""How much of a run there is: ended in good order, with the data of all workers, and for its planned time.
+"""How much of a run there is: ended normally, with the data of all workers, and for its planned time.
 
 Nothing passes in a run that lacks data, or that someone ended (Ctrl-C, SIGTERM) before half of its planned
 time: what was going to happen may not have happened yet. A failure stays a failure, however short the run.
-Nor is latency compared between runs of unequal length: a server that warms up or fills up is another one
-later.
+Nor is latency compared between runs of unequal length: a server that warms up or fills up behaves
+differently later.
 """
 
 from loadtest.results.data import RunData

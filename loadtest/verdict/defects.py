@@ -96,7 +96,7 @@ def defects_over(failed: Iterable[object], *, runs: int) -> Defects:
 
 
 def worsened(before: Defects, after: Defects) -> str:
-    """Return in which ways a failure of both sides is another or a worse one; empty if it is the same."""
+    """Return how a failure of both sides differs or got worse; empty if it is the same."""
     if before.unnamed or after.unnamed:
         return "it may fail for another reason"
     found = [

@@ -1,4 +1,4 @@
-"""Departures: what a log says of one client that left, however many lines it takes.
+"""Departures: all log records about one client that left.
 
 A server that logs one ERROR and three INFO lines for each client would have "75% at INFO or below", though
 every client's departure is an ERROR. So records are put together: those of one drop or end of a session; of

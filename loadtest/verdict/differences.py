@@ -199,11 +199,11 @@ _COUNTED: Sequence[tuple[str, str, Callable[[Manifest], object]]] = (
     ("cleanup", "server_metrics", lambda run: "given" if run.server_gauge else None),
 )
 """Rules by which a run counts while it goes on: the item, the setting, and its value in a run. Two servers
-have each a gauge of its own, so only whether it was read is compared."""
+each have their own gauge, so only whether it was read is compared."""
 
 
 def judged_otherwise(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> dict[str, str]:
-    """Return by item why its verdicts cannot be compared: `judged by other rules (--ws-… 2 → 5)`."""
+    """Return by item why its verdicts cannot be compared: `judged by different rules (--ws-… 2 → 5)`."""
     found: dict[str, list[Difference]] = {}
     for item, setting, read in _COUNTED:
         sides = ([written(read(run)) for run in side] for side in (baseline, candidate))

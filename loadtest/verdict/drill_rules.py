@@ -2,9 +2,9 @@
 
 A deploy may end connections, so its losses fail nothing by themselves. The sessions must come back without
 being turned away: a server that hands over properly is never away. What the deploy does to messages and
-histories is judged by `messaging` and `persistence`, how long it takes by limits
-(`--ws-limit outage.p95=5s`). Where the command failed, or a session was not back when the run ended, nothing
-is shown, and the item is INCONCLUSIVE.
+histories is judged by `messaging` and `persistence`, how long it takes by limits (`--ws-limit
+outage.p95=5s`). Where the command failed, or a session was not back when the run ended, nothing is proven,
+and the item is INCONCLUSIVE.
 """
 
 from collections.abc import Iterator, Mapping

@@ -18,7 +18,7 @@ _MOST_IN_FULL = 3
 """Gates of a summary with their interval and margin; the others are named, and the table of gates has all."""
 
 _LEAST_LEVEL = 1e-5
-"""A smaller error level says no more to anyone."""
+"""Smaller error levels are all shown as below this one."""
 
 
 def values(gate: GateResult) -> tuple[str, str]:
@@ -146,14 +146,14 @@ def _unchanged(gates: Sequence[GateResult]) -> str:
 
 
 def _enough_pairs(pairs: int, units: int) -> str:
-    """Return what tells by itself how much runs differ, where so few pairs do not."""
+    """Return what to run if there are too few pairs to know how much runs differ."""
     if pairs <= 1:
         return "run a duel"
     return f"run at least {MIN_UNITS} {'pairs' if units == pairs else 'units of pairs'}"
 
 
 def _unsettled(gates: Sequence[GateResult], enough: str) -> Iterator[str]:
-    """Yield what is missing, then what looks worse, then what is too close to tell.
+    """Yield which gates lack data, then which look worse, then which are too close to the margin.
 
     What to do about the others is left out where longer runs are needed first: one action, not three.
 

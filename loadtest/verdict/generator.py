@@ -157,7 +157,7 @@ _FLOOD_RATIO = 10
 
 
 def _short_of_time(run: RunData, figures: Mapping[str, float | None]) -> str:
-    """Return which remedy a late engine needs: other user code, less to read or send, or a free machine."""
+    """Return the remedy for a late engine: other user code, less to read or send, or an idle machine."""
     if run.errors_of("generator"):
         return "blocked"
     unread = _worst(run, _UNREAD)
@@ -175,8 +175,8 @@ class Gauge:
     Args:
         name: its name in the intervals.
         limit: what a second may have at most.
-        what: what exceeding it means, in words.
-        remedy: what helps, by its name in `remedies`.
+        what: text for a gauge over its limit.
+        remedy: the remedy, by its name in `remedies`.
         needed: whether a run without it is a problem.
         least_bad: seconds over the limit that are a problem at least.
         tolerated_ratio: share of the seconds that may be over the limit.
@@ -245,7 +245,7 @@ GAUGES = (
         remedy="ports",
     ),
 )
-"""What is judged, each by itself in each process."""
+"""Gauges that are judged, each one separately in each process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Limits on times (`--ws-limit`): does each hold, and what becomes of its item?
+"""Limits on times (`--ws-limit`): whether each holds, and what that means for its item.
 
 A limit is judged by the value of the run at its quantile, the same value that reports show. With too few
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain

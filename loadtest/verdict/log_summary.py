@@ -1,4 +1,4 @@
-"""What the item `server_log` says: its failures, its doubts and its success, from its evidence."""
+"""The summary of the item `server_log`, from its evidence: failures, doubts, or success."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The item `reconnect`: does each client reconnect by itself after a drop, within its backoff's limits?"""
+"""The item `reconnect`: does each client get back to work after a drop, within its backoff's limits?"""
 
 import math
 from collections.abc import Sequence

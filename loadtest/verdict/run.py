@@ -138,7 +138,7 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
 
 
 def _is_doubtful(item: AnyItem, run: RunData) -> bool:
-    """Whether a verdict does not stand in a run that lacks something."""
+    """Whether an item's verdict is not valid in an incomplete run."""
     misread = run.manifest.usage_error and item.item in _READ_BY_DIALECT
     return item.verdict is Ruling.PASS or (misread and item.verdict is Ruling.FAIL)
 

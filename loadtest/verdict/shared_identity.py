@@ -92,6 +92,6 @@ def _example(shared: SharedIdentities) -> str:
 
 
 def asked_alike(shared: SharedIdentities, path: str) -> bool:
-    """Return whether the one id that sessions share stands in the path that all of them request."""
+    """Return whether the id that all sessions share is in the path that they request."""
     parts = {unquote(part) for part in _PATH_PARTS.split(path)} - {text.HIDDEN}
     return shared.ids == 1 and shared.pairs[0][2] in parts
