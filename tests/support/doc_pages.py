@@ -54,7 +54,9 @@ class Page:
     def commands(self) -> list[str]:
         """The lines of its shell blocks, joined where they go on in the next line."""
         lines = [
-            line.strip() for block in self.blocks(*SHELL) for line in re.sub(r"\\\n|(?<=&&)\n", " ", block).splitlines()
+            line.strip()
+            for block in self.blocks(*SHELL)
+            for line in re.sub(r"\\\n|(?<=&&)\n", " ", block).splitlines()
         ]
         return [re.sub(r"\s+", " ", line) for line in lines if line and not line.startswith("#")]
 

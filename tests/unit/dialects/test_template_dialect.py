@@ -519,7 +519,10 @@ REST = "\n[request]\nmessage = '{}'\n[reply]\n"
             "[push]\nnumber = 'a..b'\nwhen = {a=1}",
             r"\[push\]\.number must be a field such as .* \(got 'a\.\.b'\)",
         ),
-        ("[push]", r"chat\.toml: \[push\]\.when is missing. It must be a table such as \{ type = \"welcome\" \}"),
+        (
+            "[push]",
+            r"chat\.toml: \[push\]\.when is missing. It must be a table such as \{ type = \"welcome\" \}",
+        ),
         ("[push]\nwhen = 'news'", r"\[push\]\.when must be a table such as"),
         ("[push]\nwhen = {}", r"\[push\]\.when must be a table such as"),
         ("[push]\nwhen = { a = 1979-05-27 }", r"\[push\]\.when must compare fields with strings, numbers"),

@@ -161,7 +161,9 @@ def test_good_certificates(tmp_path: Path, certificates: Certificates) -> None:
 def test_unknown_fields_of_a_dialects_messages(tmp_path: Path) -> None:
     """They are named before the first connection; a column of the data is one."""
     options = ("arguments=[$room, $text]",)
-    with pytest.raises(InvalidSetting, match=r"--ws-dialect-option arguments has \$room, which is neither a column"):
+    with pytest.raises(
+        InvalidSetting, match=r"--ws-dialect-option arguments has \$room, which is neither a column"
+    ):
         start(dialect="signalr", dialect_options=options)
     data = tmp_path / "data.csv"
     data.write_text("room\nlobby\n")

@@ -177,7 +177,9 @@ class TestCounts:
         assert written - COUNTS.keys() == {"drops.reset", "drops.slow_reader", "losses.1006", "losses.1008"}
         elsewhere = {name for name in COUNTS.keys() - written if not name.startswith("cleanup.")}
         by_others = {"latency.clamped", "messaging.script_failed"}  # where histograms are made; by scripts
-        in_rooms = {f"persistence.{name}" for name in ("missing_in_full", "missing_uncounted")}  # test_history.py
+        in_rooms = {
+            f"persistence.{name}" for name in ("missing_in_full", "missing_uncounted")
+        }  # test_history.py
         in_rooms.add("persistence.histories_of_others")
         assert elsewhere == {*COUNTED_ON_THE_WIRE, *by_others, *in_rooms}
 
