@@ -247,5 +247,5 @@ def test_limits(counts: dict[str, int], verdict: Ruling, summary: str) -> None:
     assert told("messaging", run) == (
         summary
         if "of 120" in summary or verdict is not Ruling.PASS
-        else f"no messages are planned (rate 0); {summary}"
+        else f"no messages are planned at rate 0; {summary}"
     )
