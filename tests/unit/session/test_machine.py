@@ -240,7 +240,6 @@ class TestConnecting:
         refusal = frame("ws:auth_required", reason="token expired")
         link.hear_these([refusal, refusal])
         assert link.asked.count(Hasten(REFUSED_S)) == 1
-        assert link.session.state is State.ESTABLISHING
         link.hear_these([frame("ws:session_established", session_id="session-0", thread_id="thread-0")])
         assert link.session.state is State.PROVING
 
