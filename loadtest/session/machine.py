@@ -129,8 +129,7 @@ class Session:
         self._was_open = True
         self._enter(State.ESTABLISHING)
         greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
-        waits = self._dialect.establishes
-        return greeting if waits else [*greeting, *self._establish(Established(), now_ns)]
+        return greeting if self._dialect.establishes else [*greeting, *self._establish(Established(), now_ns)]
 
     def _say(self, data: Data) -> events.Send:
         """Send a message outside the ledger."""

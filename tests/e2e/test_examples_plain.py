@@ -7,9 +7,13 @@ item, in words that the server's owner understands.
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
 
 from loadtest.cli import main
 from tests.support.examples import FEW_IN_A_ROOM, failed, passed, run_example, stranger
@@ -20,6 +24,30 @@ def _run(heading: str, name: str, fault: str | None, folder: Path, *settings: st
     """Run an example against a server of its protocol."""
     with stranger(name, fault) as url:
         return run_example(heading, url, folder, *settings)
+
+
+class TestOwnHeader:
+    """The token in a header of one's own."""
+
+    @pytest.mark.parametrize("given", ["s3cret", ""])
+    def test_the_header_alone(self, given: str, tmp_path: Path) -> None:
+        """The server lets in who sends the token there, and does not get it as Authorization, too."""
+
+        def check(connection: ServerConnection, request: Request) -> Response | None:
+            sound = request.headers.get("X-Chat-Token") == "s3cret" and "Authorization" not in request.headers
+            return None if sound else connection.respond(401, "no token")
+
+        def echo(connection: ServerConnection) -> None:
+            for said in connection:
+                connection.send(said)
+
+        with serve(echo, "127.0.0.1", 0, process_request=check) as server:
+            threading.Thread(target=server.serve_forever).start()
+            url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+            token = ("--ws-token", given) if given else ()
+            finished = run_example("One token for all sessions", url, tmp_path, *token, seconds=4)
+            server.shutdown()
+        assert finished.rulings["connect"] == ("PASS" if given else "FAIL"), finished.output
 
 
 class TestHeartbeat:
