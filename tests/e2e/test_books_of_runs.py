@@ -53,14 +53,15 @@ PLAN = (
 )
 
 STORMS = (
-    *("--ws-drop-every", "0", "--ws-storm", "100%@4:close", "--ws-storm", "100%@5:bad_message"),
-    *("--ws-storm", "100%@6:close", "--ws-storm", "100%@7:close", "--ws-storm", "100%@8:bad_message"),
-    *("--ws-storm", "100%@9:close"),
+    *("--ws-drop-every", "0", "--ws-storm", "100%@7:close", "--ws-storm", "100%@8:bad_message"),
+    *("--ws-storm", "100%@9:close", "--ws-storm", "100%@10:close", "--ws-storm", "100%@11:bad_message"),
+    *("--ws-storm", "100%@12:close"),
 )
-"""Each session's connection ends six times, the last one seconds before the run's end: all are up by then."""
+"""Each session's connection ends six times, the first one when even workers that started slowly are up, the last
+one seconds before the run's end: all are up by then."""
 
 
-def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE, seconds: int = 12) -> Finished:
+def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE, seconds: int = 15) -> Finished:
     """Make a run against a server."""
     given = ("--host", url.replace("http://", "ws://"), *PLAN, *settings)
     with LocustProcess(folder / "results", *given, seconds=seconds, locustfile=locustfile) as locust:

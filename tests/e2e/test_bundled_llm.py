@@ -65,7 +65,7 @@ def test_a_lost_delta(tmp_path: Path) -> None:
     """Deltas that are not the text at the end fail, with both lengths."""
     _, errors = failed(_run("delta_lost", tmp_path, *APART), "messaging")
     example = errors["the server answered with an error"]
-    assert "the deltas are not the text of response.output_text.done: " in example
+    assert "the deltas do not match the text of response.output_text.done: " in example
 
 
 def test_a_failed_response(tmp_path: Path) -> None:

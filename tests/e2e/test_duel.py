@@ -210,7 +210,7 @@ def _wait_for_messages(results: Path) -> None:
         (("--a", "ws://127.0.0.1:9"), "--b or --b-cmd must be given"),
         (
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"),
-            "--duration must be written like 30s",
+            "--duration must be a duration such as 30s",
         ),
         (
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--json", "--markdown"),
