@@ -127,6 +127,6 @@ def read_lines(
 def _lines(file: Path) -> Iterator[bytes]:
     with regular_files.open_regular(file) as opened:
         if os.fstat(opened.fileno()).st_size > DATA_LIMIT:
-            raise RunUnreadable(file, f"is larger than {DATA_LIMIT >> 30} GiB")
+            raise RunUnreadable(file, f"is over {DATA_LIMIT >> 30} GiB")
         while line := opened.readline(LINE_LIMIT):
             yield line

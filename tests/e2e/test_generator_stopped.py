@@ -120,7 +120,7 @@ def test_the_generator_knows(finished: Finished) -> None:
     """It is not fit to judge latency, and says why and what to do, whatever the load was."""
     generator = finished.verdict["generator"]
     assert generator["valid"] is False
-    (told,) = (problem for problem in generator["problems"] if "could not run for more than 1 s" in problem)
+    (told,) = (problem for problem in generator["problems"] if "stalled for more than 1 s" in problem)
     assert "make sure that nothing suspends the process" in told
     assert generator["figures"]["stall_max_ms"] > 1000 * STOPPED_S - 100  # twenty wakes a second
 
