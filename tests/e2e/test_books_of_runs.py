@@ -57,8 +57,8 @@ STORMS = (
     *("--ws-storm", "100%@9:close", "--ws-storm", "100%@10:close", "--ws-storm", "100%@11:bad_message"),
     *("--ws-storm", "100%@12:close"),
 )
-"""Each session's connection ends six times, the first one when even workers that started slowly are up, the last
-one seconds before the run's end: all are up by then."""
+"""Each session's connection ends six times: first when even workers that started slowly are up, last seconds
+before the run's end."""
 
 
 def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE, seconds: int = 15) -> Finished:
