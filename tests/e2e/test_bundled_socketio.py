@@ -60,7 +60,7 @@ class TestNode:
         finished = self._run("two_instances", tmp_path, POLLING, seconds=3)
         assert finished.rulings["connect"] == "FAIL", finished.output
         errors = {error["error"]: error["example"] for error in finished.evidence("connect")["errors"]}
-        assert "the load balancer needs sticky sessions" in errors["login: login_failed"]
+        assert "use sticky sessions in the load balancer" in errors["login: login_failed"]
 
 
 class TestPython:

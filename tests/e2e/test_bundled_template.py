@@ -115,7 +115,7 @@ class TestARoom:
         """Then the others' texts are a leak, and the next step says how to tell that they are not."""
         finished = self._run(ROOM.replace("shared = true", ""), None, tmp_path)
         summary, _ = failed(finished, "persistence")
-        assert "another session's" in summary
+        assert "of another session" in summary
         assert "shared = true in [history]" in " ".join(finished.output.split())
 
 

@@ -64,7 +64,7 @@ def test_a_server_that_lets_go_passes(runs: dict[str, Finished], name: str) -> N
     assert run.exit_code == 0, run.output
     assert run.rulings["cleanup"] == "PASS"
     assert "half-open connections closed within 3 s" in told(run)
-    assert "gauge is back at 0 (highest " in told(run)
+    assert "gauge is back at 0 (peak " in told(run)
     assert run.counts["cleanup.close_closed"] > 0
     watched = run.counts["cleanup.half_open_watched"]
     assert watched == run.counts["drops.half_open"]

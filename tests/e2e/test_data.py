@@ -50,7 +50,7 @@ def test_a_file_with_too_few_rows_is_one_clear_line(tmp_path: Path) -> None:
         finished = locust.wait(30)
     assert finished.exit_code == 2, finished.output
     errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]
-    assert errors == ["Error: --ws-data has 1 row for 6 sessions: give each session its own row"]
+    assert errors == ["Error: --ws-data has 1 row for 6 sessions: add a row for each session"]
     assert not list((tmp_path / "results").glob("*/*/run.json"))
 
 
@@ -62,5 +62,5 @@ def test_a_probe_names_its_own_option(tmp_path: Path) -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1] == (
-        "Error: --data has 1 row for 10 sessions: give each session its own row"
+        "Error: --data has 1 row for 10 sessions: add a row for each session"
     )

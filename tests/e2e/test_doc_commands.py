@@ -49,7 +49,6 @@ NOT_RUN = {
     r"--ws-dialect (socketio|graphql) ": "needs such a server: tests/e2e/test_bundled_*.py",
     r"--(master|worker) ": "needs several machines: tests/e2e/test_workers.py",
     r"^(jq|duckdb|gnuplot|plot) ": "needs this program; tests/unit/test_results_files.py knows the names",
-    r"^gcloud .*\|$|--server-log -$": "needs gcloud; tests/e2e/test_server_logs_page.py",
 }
 """Commands that are not run, and why."""
 
