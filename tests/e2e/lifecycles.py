@@ -260,7 +260,7 @@ def test_too_few_rows_of_data_are_refused_before_a_headless_run(results: Path, t
         for users in (None, 3):
             options = {"ws_data": three_rows, "ws_sessions": "1", "num_users": users}
             kind(*headless(results, **options)).check()
-        with pytest.raises(InvalidSetting, match="--ws-data has 3 rows for 20 sessions: give each session"):
+        with pytest.raises(InvalidSetting, match="--ws-data has 3 rows for 20 sessions: add a row for each session"):
             kind(*headless(results, ws_data=three_rows, num_users=1)).check()
 
 
@@ -1151,7 +1151,7 @@ def test_a_full_disk_ends_in_a_verdict(results: Path, site: str, caplog: Any) ->
     assert environment.process_exit_code == LoadtestError.exit_code
     said = [one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"]
     assert len(said) == 1
-    assert " any more: No space left on device" in said[0]
+    assert "no longer write results: No space left on device" in said[0]
     manifest = local.judged.run.manifest
     assert manifest.complete or "No space left on device" in (manifest.failure or "")
     assert (local.judged.path / "intervals.jsonl").read_bytes().count(b"\n") >= 1

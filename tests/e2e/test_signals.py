@@ -67,7 +67,7 @@ def disturbed(results: Path, disturb: Callable[[FreshLocust], None], *arguments:
     return Ended(finished, [pid for pid in pids if is_running(pid)])
 
 
-ANSWERS = (": ending\n", "SIGQUIT (Ctrl-\\) ends it at once")
+ANSWERS = (": shutting down\n", "SIGQUIT (Ctrl-\\) ends it at once")
 """What the first and the second signal are answered with."""
 
 
@@ -122,7 +122,7 @@ def test_more_signals_say_how_to_end_at_once(runs: dict[str, Ended]) -> None:
     """The second one is answered by a line, the others by nothing; no worker counts as missing."""
     for name in ("20 Ctrl-C in a terminal", "all kinds"):
         finished = runs[name].finished
-        assert finished.output.count(": ending\n") == 1, finished.output
+        assert finished.output.count(": shutting down\n") == 1, finished.output
         assert finished.output.count("Shutting down (exit code") == 1, finished.output
         assert finished.output.count("SIGQUIT (Ctrl-\\) ends it at once") == 1, finished.output
         assert finished.manifest["missing_workers"] == []
@@ -134,7 +134,7 @@ def test_deleted_results_are_written_again(runs: dict[str, Ended]) -> None:
     """One line says what happened, where and what to do; what had been recorded is still there."""
     finished = runs["deleted"].finished
     said = " ".join(finished.output.split())  # the log has it in one line, the verdict in several
-    assert said.count("any more: the folder was deleted during the run. Keep a run's folder until") == 2
+    assert said.count("results: the folder was deleted during the run. Keep a run's folder until") == 2
     assert finished.counts["connect.established"] >= 3
     assert finished.events
     assert "the folder was deleted" in finished.manifest["failure"]
@@ -156,7 +156,7 @@ def test_a_full_disk_ends_in_a_verdict(tmp_path: Path) -> None:
     )
     finished = Finished(done.returncode, done.stdout + done.stderr, results)
     assert "Traceback" not in finished.output, finished.output
-    assert finished.output.count(" any more: File too large") == 1, finished.output
+    assert finished.output.count("no longer write results: File too large") == 1, finished.output
     assert finished.output.count("verdict of test:") == 1, finished.output
     assert finished.exit_code == 5
     assert finished.counts["connect.established"] == 3

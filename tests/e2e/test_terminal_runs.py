@@ -79,7 +79,7 @@ def test_ctrl_c_ends_the_view_and_the_verdict_follows(tmp_path: Path) -> None:
         code = terminal.wait()
         shown = terminal.everything
         assert code in (0, 4), shown
-        assert "SIGINT: ending" in shown
+        assert "SIGINT: shutting down" in shown
         assert "verdict of test: " in shown
         assert "so far" not in shown
         assert terminal.modes == terminal.modes_before

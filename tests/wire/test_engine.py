@@ -802,4 +802,4 @@ def test_a_session_beyond_the_rows_of_data_ends_the_run(server: AsgiServer) -> N
         wait_for(lambda: run.engine.failure, what="the engine to fail")
     finally:
         run.close()
-    assert str(run.engine.failure) == "--ws-data has 2 rows for 3 sessions: give each session its own row"
+    assert str(run.engine.failure) == "--ws-data has 2 rows for 3 sessions: add a row for each session"
