@@ -331,7 +331,7 @@ def test_a_command_that_fails_is_the_cause(runs: dict[str, tuple[Finished, list[
     assert finished.rulings["connect"] == "FAIL"
     told = " ".join(finished.output.split())
     assert "no token: the token command ended with exit status 1: you are not logged in" in told
-    assert "run the command of --ws-token-cmd by itself" in told
+    assert "run the command of --ws-token-cmd in a shell" in told
 
 
 def test_tokens_stand_in_no_file(runs: dict[str, tuple[Finished, list[str]]]) -> None:

@@ -85,7 +85,7 @@ def test_workers_that_cannot_be_counted_on_are_missing(tmp_path: Path) -> None:
     assert len(finished.manifest["missing_workers"]) == 5, finished.output
     (sound,) = {0, 1, 2, 3, 4, 5} - set(finished.manifest["missing_workers"])
     assert len(_intervals(results, sound)) >= 5
-    assert finished.output.count("it has version 0.0 of loadtest") == 1
+    assert finished.output.count("it runs loadtest 0.0") == 1
     assert finished.output.count("an interval that cannot be read") == 1
     assert "load generator failed: ZeroDivisionError: a defect of this worker's" in finished.output
     assert set(finished.rulings.values()) <= {"INCONCLUSIVE", "NOT_JUDGED"}

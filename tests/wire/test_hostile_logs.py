@@ -42,6 +42,6 @@ from pathlib import Path
 from loadtest.serverlog.log_reader import LogReader, read
 reader = LogReader()
 assert list(read(Path({str(path)!r}), reader)) == []
-assert "grow more than" in reader.counts.damage, reader.counts
+assert "expand more than" in reader.counts.damage, reader.counts
 """
     run_bounded(script, memory_mb=400, seconds=20)

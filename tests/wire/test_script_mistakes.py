@@ -175,7 +175,7 @@ async def _forgets_to_wait(_user: Any, session: ScriptSession) -> None:
         (_forgets_to_wait, r"calls session.request\(\) without await.*test_script_mistakes.py line \d+"),
         (
             _misspells,
-            r"\$seqence is no field \(\$text, \$sequence, .*session 0, test_script_mistakes.py line \d+",
+            r"\$seqence is not a field \(\$text, \$sequence, .*session 0, test_script_mistakes.py line \d+",
         ),
         (_gives_a_dict, r"a loadtest.Template or a function.*test_script_mistakes.py line \d+"),
         (_begins_a_task, r"Tester raised KeyError: 'beside' in a task .*test_script_mistakes.py line \d+"),
