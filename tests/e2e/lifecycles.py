@@ -260,7 +260,9 @@ def test_too_few_rows_of_data_are_refused_before_a_headless_run(results: Path, t
         for users in (None, 3):
             options = {"ws_data": three_rows, "ws_sessions": "1", "num_users": users}
             kind(*headless(results, **options)).check()
-        with pytest.raises(InvalidSetting, match="--ws-data has 3 rows for 20 sessions: add a row for each session"):
+        with pytest.raises(
+            InvalidSetting, match="--ws-data has 3 rows for 20 sessions: add a row for each session"
+        ):
             kind(*headless(results, ws_data=three_rows, num_users=1)).check()
 
 

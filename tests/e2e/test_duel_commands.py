@@ -110,7 +110,9 @@ def test_pairs_between_two_restarts_meet_the_same_servers(tmp_path: Path) -> Non
     assert [pair.unit for pair in result.record.pairs] == [1, 1, 1, 2, 2, 2]
     assert result.record.looks == [2]
     assert told[-1].startswith("check after 6 pairs in 2 units: ")
-    restarts = "both servers restart every 3 pairs, which count as one unit: 2 units; 4 are needed to measure "
+    restarts = (
+        "both servers restart every 3 pairs, which count as one unit: 2 units; 4 are needed to measure "
+    )
     assert any(line.startswith(restarts) for line in told)
 
 
