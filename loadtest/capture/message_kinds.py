@@ -128,7 +128,7 @@ _COMPOUND = re.compile(r"[A-Z][a-z]+[A-Z]\w*|[a-z]+[_.:][\w.:]+", re.ASCII)
 _RANDOM = re.compile(r"[0-9a-fA-F-]{16,}|(?=\D*\d\D*\d\D*\d)[\w-]{12,}", re.ASCII)
 
 MAX_KINDS: Final = 200
-"""Kinds that are told apart; a protocol with more has names of its own in the field that tells them."""
+"""Maximum number of kinds; a field with more values holds something other than the kind of message."""
 
 
 def looks_random(value: str) -> bool:

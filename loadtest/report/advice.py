@@ -151,7 +151,13 @@ _FIGURES = {
 
 
 FAILURES_DOUBTFUL = "Failures may be the tool's own"
-"""What failures of a run are worth whose load generator was overloaded."""
+
+
+def failures_are_doubtful(verdict: Verdict) -> bool:
+    """Return whether an item failed while the load generator was overloaded."""
+    return verdict.generator.state == "overloaded" and any(
+        item.verdict is Ruling.FAIL for item in verdict.items
+    )
 
 
 def generator_line(verdict: Verdict) -> str:
@@ -163,9 +169,7 @@ def generator_line(verdict: Verdict) -> str:
     exceeded = {name: limit for name, limit in generator.exceeded.items() if name in figures}
     found = [f"{_figure(name, figures[name])}, limit {_amount(name, exceeded[name])}" for name in exceeded]
     told = f" ({'; '.join(found)})" if found else ""
-    doubt = ""
-    if generator.state == "overloaded" and any(item.verdict is Ruling.FAIL for item in verdict.items):
-        doubt = f". {FAILURES_DOUBTFUL}."
+    doubt = f". {FAILURES_DOUBTFUL}." if failures_are_doubtful(verdict) else ""
     if latency is Ruling.INCONCLUSIVE:
         return f"Load generator {generator.state}: latency not judged{told}{doubt}"
     return f"Load generator {generator.state}{told}: latencies may include the tool's own delays{doubt}"

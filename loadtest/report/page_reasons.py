@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtest import text
-from loadtest.report.advice import FAILURES_DOUBTFUL
+from loadtest.report.advice import FAILURES_DOUBTFUL, failures_are_doubtful
 from loadtest.report.judged_run import JudgedRun
 from loadtest.ruling import Ruling
 from loadtest.verdict.items import AnyItem, Verdict
 
 _SHARED_BY = 3
-"""Items from which on a reason in common is told once."""
+"""Minimum number of items with the same reason for which it is shown only once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,6 @@ def generator_warning(verdict: Verdict) -> str:
         remedy = "; repeat with a lower rate or more workers"
     else:
         cause, remedy = f": {generator.problems[0]}" if generator.problems else "", ""
-    failed = any(item.verdict is Ruling.FAIL for item in verdict.items)
-    effect = FAILURES_DOUBTFUL if failed else "Latencies may include the tool's own delays"
+    doubtful = failures_are_doubtful(verdict)
+    effect = FAILURES_DOUBTFUL if doubtful else "Latencies may include the tool's own delays"
     return f"Load generator {generator.state}{cause}. {effect}{remedy}."
